@@ -52,11 +52,12 @@ def pytest_collect_file(file_path, parent):
     import jupytext
     from nbval.plugin import IPyNbFile
 
+    text = jupytext.writes(jupytext.reads(text, fmt="md:myst"), fmt="ipynb")
     notebook = ROOT / "_build" / "nbval" / f"{file_path.stem}.ipynb"
     notebook.parent.mkdir(parents=True, exist_ok=True)
     # All workers collect at once: each writes a file of its own and puts it in place whole.
     unfinished = notebook.with_suffix(f".{os.getpid()}")
-    jupytext.write(jupytext.reads(text, fmt="md:myst"), unfinished, fmt="ipynb")
+    unfinished.write_text(text, encoding="utf-8")
     unfinished.replace(notebook)
     return IPyNbFile.from_parent(parent, path=notebook)
 
