@@ -1,0 +1,110 @@
+r"""The named objectives of the book.
+
+Each function returns an :class:`~gdbook.objective.Objective`; its docstring gives where the
+objective comes from and the constants that are known of it.
+"""
+
+from gdbook.objective import Objective
+
+__all__ = [
+    "cosine",
+    "double_well",
+    "huber",
+    "quadratic",
+    "quadratic_bowl",
+    "quadratic_plus_cubic",
+    "quadratic_plus_quartic",
+    "quartic",
+    "rational_valley",
+    "scalar_factorization",
+]
+
+
+def quadratic(sharpness=1):
+    r""":math:`f(x) = \tfrac12 L x^2`, the parabola with sharpness :math:`L`.
+
+    Gradient descent multiplies by :math:`1 - hL`: monotone below :math:`1/L`, oscillating up to
+    :math:`2/L`, a 2-cycle at :math:`2/L`, divergence beyond. Source: Cauchy's method on the
+    simplest objective; the blog post of Tao and Wang (2022) shows all its regimes.
+
+    Examples
+    --------
+    >>> quadratic().map("h")
+    Matrix([[-L*h*x + x]])
+    """
+    return Objective("L*x^2/2", "x", {"L": sharpness})
+
+
+def quadratic_bowl(flat=1, sharp=10):
+    r""":math:`f(x, y) = \tfrac12(\mu x^2 + L y^2)`, condition number :math:`\kappa = L/\mu`.
+
+    The best constant learning rate is :math:`2/(\mu + L)`, with factor
+    :math:`(\kappa - 1)/(\kappa + 1)` per step.
+    """
+    return Objective("(mu*x^2 + L*y^2)/2", "x y", {"mu": flat, "L": sharp})
+
+
+def double_well():
+    r""":math:`f(x) = \tfrac14(x^2 - 1)^2`, two minima of sharpness 2 with a hill between.
+
+    Gradient descent is the cubic map :math:`(1 + h)x - hx^3`: it converges for :math:`h < 1`,
+    doubles its period from :math:`h = 1` to :math:`h_\infty = 1.30228`, is conjugate to the
+    Chebyshev polynomial :math:`T_3` at :math:`h = 2` and unbounded beyond. It is gradient descent
+    on :math:`\tfrac12(1 - xy)^2` along the diagonal :math:`x = y`. Source: Chen, Balasubramanian,
+    Ghosal, Agrawalla (2023).
+    """
+    return Objective("(x^2 - 1)^2/4", "x")
+
+
+def quartic():
+    r""":math:`f(x) = \tfrac14 x^4`, not L-smooth for any L.
+
+    Gradient descent converges exactly for :math:`|x_0| < \sqrt{2/h}`, has a 2-cycle there and blows
+    up faster than any exponential beyond.
+    """
+    return Objective("x^4/4", "x")
+
+
+def scalar_factorization(product=1):
+    r""":math:`f(x, y) = \tfrac12(\mu - xy)^2`, the smallest matrix factorisation.
+
+    Neither convex nor L-smooth for any L; minimal on the hyperbola :math:`xy = \mu`, where the
+    Hessian has the eigenvalues 0 and :math:`x^2 + y^2`. Source: Wang, Chen, Zhao, Tao (2022).
+    """
+    return Objective("(mu - x*y)^2/2", "x y", {"mu": product})
+
+
+def cosine():
+    r""":math:`f(x) = \cos x`, 1-smooth and not convex; minima at odd multiples of :math:`\pi`."""
+    return Objective("cos(x)", "x")
+
+
+def rational_valley():
+    r""":math:`f(x) = x^2/(1 + x^4)`, smooth with a minimum at 0, and flat at infinity.
+
+    :math:`L = \max|f''| = 2.5225425`, at :math:`|x| = 0.852375`. Started at 2, gradient descent
+    with :math:`h < 2/L` leaves for infinity like :math:`(8hk)^{1/4}`: its gradient tends to zero
+    and no stationary point is near.
+    """
+    return Objective("x^2/(1 + x^4)", "x")
+
+
+def quadratic_plus_quartic():
+    r""":math:`f(x) = \tfrac12 x^2 + \tfrac14 x^4`: the series of its modified equation diverges."""
+    return Objective("x^2/2 + x^4/4", "x")
+
+
+def quadratic_plus_cubic():
+    r""":math:`f(x) = \tfrac12 x^2 + \tfrac13 x^3`: a minimum at 0 and a maximum at -1."""
+    return Objective("x^2/2 + x^3/3", "x")
+
+
+def huber(shoulder=1):
+    r"""Huber's function: :math:`\tfrac12 x^2` up to :math:`|x| = \tau`, then straight lines.
+
+    Convex and 1-smooth. With :math:`\tau = R/(2Nh + 1)` it is the slowest such function for N steps
+    from distance R at learning rate :math:`h \le 1`. Source: Drori, Teboulle (2014).
+    """
+    return Objective(
+        "Piecewise((x^2/2, Abs(x) <= tau), (tau*Abs(x) - tau^2/2, True))", "x", {"tau": shoulder}
+    )

@@ -1,0 +1,147 @@
+"""Gradient flow and modified flows: the differential equations that gradient descent shadows."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gdbook.backward_error import modified_field
+from gdbook.objective import as_points
+
+__all__ = ["Trajectory", "gradient_flow", "integrate", "modified_flow"]
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectory:
+    """Solution of a differential equation at given times.
+
+    Attributes
+    ----------
+    times : ndarray, shape (n,)
+    points : ndarray, shape (n, d)
+        ``nan`` where the solution has left every bounded set before.
+    values : ndarray, shape (n,)
+        Objective at the points.
+    """
+
+    times: np.ndarray
+    points: np.ndarray
+    values: np.ndarray
+
+
+def gradient_flow(objective, start, times):
+    r"""Solution of :math:`\dot x = -\nabla f(x)`, :math:`x(0) = x_0`.
+
+    Parameters
+    ----------
+    objective : Objective or Differentiable
+        :math:`f`.
+    start : array_like, shape (d,)
+        :math:`x_0`; a number where d = 1.
+    times : array_like, shape (n,)
+        Increasing times, none negative. Step k of gradient descent belongs to time :math:`kh`.
+
+    Returns
+    -------
+    Trajectory
+        Relative error about 1e-12, by the explicit Runge-Kutta method DOP853 of SciPy.
+
+    Examples
+    --------
+    >>> from gdbook.catalogue import quadratic
+    >>> gradient_flow(quadratic(), 1.0, [0, 1]).points.ravel().round(6)
+    array([1.      , 0.367879])
+    """
+    return integrate(objective, lambda x: -objective.gradient(x), start, times)
+
+
+def modified_flow(objective, start, times, learning_rate, order):
+    r"""Solution of the modified equation of gradient descent, truncated after :math:`h^n`.
+
+    Parameters
+    ----------
+    objective : Objective
+        :math:`f`.
+    start : array_like, shape (d,)
+    times : array_like, shape (n,)
+    learning_rate : float
+        :math:`h`.
+    order : int
+        Highest power n of :math:`h` kept in the field; 0 gives gradient flow. One step of gradient
+        descent and time :math:`h` of this flow differ by :math:`O(h^{n+2})`.
+
+    Returns
+    -------
+    Trajectory
+
+    Examples
+    --------
+    >>> from gdbook.catalogue import quadratic
+    >>> modified_flow(quadratic(), 1.2, [0, 0.5], 0.5, order=1).points.ravel().round(7)
+    array([1.2      , 0.6423137])
+    """
+    field = modified_field(objective, order)
+    return integrate(objective, lambda x: field.evaluate(x, learning_rate), start, times)
+
+
+def integrate(objective, field, start, times):
+    r"""Solution of :math:`\dot x = F(x)` as a `Trajectory` with the values of an objective.
+
+    Parameters
+    ----------
+    objective : Objective or Differentiable
+        What the values are taken of.
+    field : callable
+        :math:`F`, from shape (d,) to shape (d,).
+    start : array_like, shape (d,)
+    times : array_like, shape (n,)
+
+    Returns
+    -------
+    Trajectory
+
+    Examples
+    --------
+    >>> from gdbook.catalogue import quadratic
+    >>> integrate(quadratic(), lambda x: x**2, 1.0, [0, 0.5, 2]).points.ravel().round(6)
+    array([ 1.,  2., nan])
+    """
+    from scipy.integrate import solve_ivp
+
+    start = as_points(start, getattr(objective, "dimension", np.size(start)), "start")
+    if start.ndim != 1 or not np.isfinite(start).all():
+        raise ValueError(f"start must be one finite point, not {start}")
+    times = _times(times)
+    points = np.full((len(times), len(start)), np.nan)
+    points[times == 0] = start
+    if len(times) and times[-1] > 0:
+        with np.errstate(all="ignore"):
+            solution = solve_ivp(
+                lambda _, x: field(x),
+                (0.0, times[-1]),
+                start,
+                method="DOP853",
+                t_eval=times,
+                rtol=1e-12,
+                atol=1e-14,
+                events=_escape,
+            )
+        points[: len(solution.t)] = solution.y.T
+    return Trajectory(times, points, objective.value(points))
+
+
+def _escape(_, x):
+    # A solution that becomes infinite in finite time would make the integrator's steps shrink
+    # without end.
+    return 1e12 - np.abs(x).max()
+
+
+_escape.terminal = True
+
+
+def _times(times):
+    times = np.atleast_1d(np.asarray(times, dtype=float))
+    if times.ndim != 1 or not np.isfinite(times).all():
+        raise ValueError(f"times must be a sequence of finite numbers, not {times!r}")
+    if (times < 0).any() or (np.diff(times) < 0).any():
+        raise ValueError("times must increase and none may be negative")
+    return times

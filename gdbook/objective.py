@@ -1,0 +1,456 @@
+"""The one formula: an objective written once in SymPy, with all its forms."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from numbers import Real
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import sympy
+from sympy.parsing.sympy_parser import (
+    convert_xor,
+    parse_expr,
+    rationalize,
+    standard_transformations,
+)
+
+from gdbook import source
+
+__all__ = ["Differentiable", "Objective"]
+
+FUNCTIONS = (
+    *("exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "asin", "acos", "atan", "sqrt"),
+    *("Abs", "Max", "Min", "sign", "Piecewise"),
+)
+_RESERVED = {*FUNCTIONS, "abs", "max", "min", "pi", "E", "Math", "math", "numpy"}
+
+
+@runtime_checkable
+class Differentiable(Protocol):
+    """What gradient descent needs of an objective that is not a formula (a loss on data, say)."""
+
+    def value(self, points): ...
+
+    def gradient(self, points): ...
+
+    def hessian_product(self, points, vectors): ...
+
+
+class Objective:
+    r"""An objective :math:`f(x; p)`, written once; gradient, Hessian, code, LaTeX are made from it.
+
+    Parameters
+    ----------
+    expression : str or sympy.Expr
+        :math:`f`, made of the variables, the parameters, numbers, ``pi``, ``E`` and the functions
+        ``exp log sin cos tan sinh cosh tanh asin acos atan sqrt Abs Max Min sign Piecewise``.
+        In a string ``^`` is a power, and a decimal such as ``0.1`` is the exact fraction.
+    variables : str or sequence of str or sympy.Symbol
+        Names of the coordinates of :math:`x`, in order: ``"x y"`` or ``["x", "y"]``. All are real.
+    parameters : mapping of str to number, optional
+        Names and values of :math:`p`. Exact numbers (``int``, ``Fraction``, SymPy's rationals)
+        stay exact in symbolic results.
+    name : str, optional
+
+    Attributes
+    ----------
+    expression : sympy.Expr
+    variables : tuple of sympy.Symbol
+    parameters : dict
+    dimension : int
+    name : str
+
+    Raises
+    ------
+    ValueError
+        For an unknown symbol or function, a name used twice, a parameter that is not finite, or a
+        ``Piecewise`` without a last branch for "otherwise".
+    TypeError
+        For a parameter that is not a real number.
+
+    Notes
+    -----
+    ``Abs``, ``Max``, ``Min`` and ``sign`` become ``Piecewise`` before anything is differentiated:
+    gradients and Hessians are those of the branch that holds. ``Abs`` and ``sign`` have derivative
+    0 at their crease, and so has ``Max(x, 0)``: at a tie ``Max`` and ``Min`` take a constant
+    argument first, and otherwise the last one in SymPy's order. All forms agree on that.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> f = Objective("(mu - x*y)^2/2", "x y", {"mu": 1})
+    >>> f.gradient([2.0, 1.0])
+    array([1., 2.])
+    >>> f.hessian_expression
+    Matrix([
+    [         y**2, -mu + 2*x*y],
+    [-mu + 2*x*y,          x**2]])
+    >>> float(f.sharpness([1.0, 1.0]))
+    2.0
+    >>> f.value(np.zeros((3, 2)))
+    array([0.5, 0.5, 0.5])
+    """
+
+    def __init__(self, expression, variables, parameters=None, name=None):
+        names = _names(variables)
+        self.parameters = _parameters(parameters)
+        _refuse_clashes([*names, *self.parameters])
+        symbols = {n: sympy.Symbol(n, real=True) for n in [*names, *self.parameters]}
+        self.variables = tuple(symbols[n] for n in names)
+        self.expression = _expression(expression, symbols)
+        self.name = name or "f"
+
+    @property
+    def dimension(self):
+        return len(self.variables)
+
+    # Symbolic forms
+
+    @cached_property
+    def parameter_symbols(self):
+        """Symbols of the parameters, in the order of `parameters`."""
+        return tuple(sympy.Symbol(name, real=True) for name in self.parameters)
+
+    @cached_property
+    def substituted(self):
+        """The expression with the values of the parameters put in."""
+        return self.expression.subs(
+            dict(
+                zip(
+                    self.parameter_symbols,
+                    map(sympy.sympify, self.parameters.values()),
+                    strict=True,
+                )
+            )
+        )
+
+    @cached_property
+    def smooth_expression(self):
+        """The expression with ``Abs``, ``Max``, ``Min`` and ``sign`` written as ``Piecewise``."""
+        return _as_piecewise(self.expression)
+
+    @cached_property
+    def gradient_expression(self):
+        r"""The column :math:`\nabla f`, shape (d, 1), in variables and parameters."""
+        return sympy.Matrix([self.smooth_expression.diff(v) for v in self.variables])
+
+    @cached_property
+    def hessian_expression(self):
+        r"""The symmetric matrix :math:`\nabla^2 f`, shape (d, d), in variables and parameters."""
+        return self.gradient_expression.jacobian(list(self.variables))
+
+    def map(self, learning_rate):
+        r"""One step of gradient descent, :math:`x - h \nabla f(x)`, as a column of expressions.
+
+        Parameters
+        ----------
+        learning_rate : sympy.Symbol, str or number
+
+        Examples
+        --------
+        >>> Objective("x^2/2", "x").map("h")
+        Matrix([[-h*x + x]])
+        """
+        if isinstance(learning_rate, str):
+            learning_rate = sympy.Symbol(learning_rate, real=True)
+        return (
+            sympy.Matrix(self.variables) - sympy.sympify(learning_rate) * self.gradient_expression
+        )
+
+    def with_parameters(self, **values):
+        """The same objective with other values of some of its parameters.
+
+        Examples
+        --------
+        >>> Objective("a*x^2", "x", {"a": 1}).with_parameters(a=3).value([2.0])
+        array(12.)
+        """
+        unknown = sorted(set(values) - set(self.parameters))
+        if unknown:
+            known = ", ".join(self.parameters) or "none"
+            raise ValueError(f"unknown parameter {unknown[0]!r}; this objective has: {known}")
+        return Objective(self.expression, self.variables, {**self.parameters, **values}, self.name)
+
+    # Numbers
+
+    def value(self, points):
+        """Value at each point.
+
+        Parameters
+        ----------
+        points : array_like, shape (..., d)
+
+        Returns
+        -------
+        ndarray, shape (...)
+            ``inf`` or ``nan`` where the formula has no finite value, without a warning.
+        """
+        return self._evaluate(self._value_function, points, ())
+
+    def gradient(self, points):
+        """Gradient at each point: shape (..., d) to shape (..., d)."""
+        return self._evaluate(self._gradient_function, points, (self.dimension,))
+
+    def hessian(self, points):
+        """Hessian at each point: shape (..., d) to shape (..., d, d)."""
+        return self._evaluate(self._hessian_function, points, (self.dimension, self.dimension))
+
+    def hessian_product(self, points, vectors):
+        """Hessian at each point times a vector: shapes (..., d) and (..., d) to (..., d)."""
+        return np.einsum("...ij,...j->...i", self.hessian(points), np.asarray(vectors, dtype=float))
+
+    def sharpness(self, points):
+        """Largest eigenvalue of the Hessian at each point: shape (..., d) to shape (...).
+
+        ``nan`` where the Hessian is not finite.
+        """
+        hessian = self.hessian(points)
+        finite = np.isfinite(hessian).all(axis=(-2, -1))
+        safe = np.where(finite[..., np.newaxis, np.newaxis], hessian, 0.0)
+        return np.where(finite, np.linalg.eigvalsh(safe)[..., -1], np.nan)
+
+    def gradient_at(self, point):
+        """Gradient at one point given as d plain floats: the fast way to iterate one orbit.
+
+        The same bits as `gradient` for rational formulas.
+
+        Parameters
+        ----------
+        point : sequence of float, length d
+
+        Returns
+        -------
+        list of float, length d
+        """
+        try:
+            return self._scalar_gradient(*point, *self._parameter_values)
+        except (ArithmeticError, ValueError):  # NumPy says inf or nan where `math` raises
+            return self.gradient(point).tolist()
+
+    # Code and text
+
+    def javascript(self):
+        """Text of an ES module that imports nothing and computes this objective.
+
+        It exports ``variables`` (names), ``parameters`` (name to value), ``value(x, p)``,
+        ``gradient(x, p, out)``, ``hessian(x, p, out)`` (rows one after the other) and
+        ``step(x, h, p, out)``. ``p`` is an object like ``parameters``, which it is by default;
+        ``out`` is filled and returned, and may be ``x`` itself.
+        """
+        symbols = self.variables, self.parameter_symbols
+        text = source.javascript_header(str(self), self.variables, self.parameters)
+        for name, expressions, kind in (
+            ("value", [self.smooth_expression], "number"),
+            ("gradient", self.gradient_expression, "array"),
+            ("hessian", self.hessian_expression, "array"),
+            ("step", self.gradient_expression, "step"),
+        ):
+            text += source.javascript_function(name, *symbols, expressions, kind=kind)
+        return text
+
+    def __str__(self):
+        return f"{self.name}({', '.join(map(str, self.variables))}) = {self.expression}"
+
+    def __repr__(self):
+        names = " ".join(map(str, self.variables))
+        values = f", {self.parameters}" if self.parameters else ""
+        return f"Objective({str(self.expression)!r}, {names!r}{values})"
+
+    def _repr_latex_(self):
+        arguments = ", ".join(sympy.latex(v) for v in self.variables)
+        head = sympy.latex(sympy.Symbol(self.name))
+        return rf"$\displaystyle {head}({arguments}) = {sympy.latex(self.expression)}$"
+
+    # How it is done
+
+    @cached_property
+    def _parameter_values(self):
+        return tuple(float(value) for value in self.parameters.values())
+
+    def _function(self, expressions):
+        return source.numpy_function([*self.variables, *self.parameter_symbols], expressions)
+
+    @cached_property
+    def _value_function(self):
+        return self._function([self.smooth_expression])
+
+    @cached_property
+    def _gradient_function(self):
+        return self._function(self.gradient_expression)
+
+    @cached_property
+    def _hessian_function(self):
+        return self._function(self.hessian_expression)
+
+    @cached_property
+    def _scalar_gradient(self):
+        return source.scalar_function(
+            [*self.variables, *self.parameter_symbols], self.gradient_expression
+        )
+
+    def _evaluate(self, function, points, shape):
+        points = as_points(points, self.dimension)
+        with np.errstate(all="ignore"):
+            results = function(*np.moveaxis(points, -1, 0), *self._parameter_values)
+        out = np.empty((*points.shape[:-1], len(results)))
+        for i, result in enumerate(results):
+            out[..., i] = result
+        return out.reshape(points.shape[:-1] + shape)
+
+
+def as_points(points, dimension, name="points"):
+    """Array of floats whose last axis has length `dimension`, or an error that says what it has.
+
+    A single number is a point of dimension one.
+    """
+    try:
+        array = np.asarray(points)
+        if np.iscomplexobj(array):
+            raise TypeError
+        array = array.astype(float)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be real numbers, not {points!r}") from None
+    if dimension == 1 and array.ndim == 0:
+        array = array[np.newaxis]
+    if array.ndim == 0 or array.shape[-1] != dimension:
+        raise ValueError(
+            f"{name} must have {dimension} coordinates along the last axis; "
+            f"the shape given is {array.shape}"
+        )
+    return array
+
+
+def _names(variables):
+    if isinstance(variables, str):
+        variables = variables.replace(",", " ").split()
+    elif isinstance(variables, sympy.Symbol):
+        variables = [variables]
+    names = [str(variable) for variable in variables]
+    if not names:
+        raise ValueError('variables must name at least one coordinate, for example "x" or "x y"')
+    return names
+
+
+def _parameters(parameters):
+    if parameters is None:
+        return {}
+    if not isinstance(parameters, Mapping):
+        raise TypeError(
+            f'parameters must map names to numbers, as in {{"mu": 1}}, not {parameters!r}'
+        )
+    for name, value in parameters.items():
+        real = isinstance(value, Real) or (isinstance(value, sympy.Expr) and value.is_extended_real)
+        if not real or isinstance(value, bool | np.bool_) or getattr(value, "free_symbols", None):
+            raise TypeError(f"parameter {str(name)!r} must be a real number, not {value!r}")
+        if not np.isfinite(float(value)):
+            raise ValueError(f"parameter {str(name)!r} must be finite, not {value!r}")
+    return {str(name): _plain(value) for name, value in parameters.items()}
+
+
+def _plain(value):
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _refuse_clashes(names):
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"the name {name!r} is used twice")
+        if not name.isidentifier() or name.startswith("_") or name in _RESERVED:
+            raise ValueError(
+                f"{name!r} cannot be a name: use a letter followed by letters, digits or "
+                f"underscores, and none of {', '.join(sorted(_RESERVED))}"
+            )
+
+
+def _expression(expression, symbols):
+    if isinstance(expression, str):
+        expression = _parsed(expression, symbols)
+    expression = sympy.sympify(expression)
+    if not isinstance(expression, sympy.Expr):
+        raise TypeError(f"expression must be a formula, not {expression!r}")
+    # A caller's symbols may carry other assumptions; ours are real.
+    expression = expression.xreplace(
+        {s: symbols[s.name] for s in expression.free_symbols if s.name in symbols}
+    )
+    unknown = sorted(s.name for s in expression.free_symbols if s.name not in symbols)
+    if unknown:
+        raise ValueError(
+            f"unknown symbol {unknown[0]!r} in {expression}: "
+            f"name it among the variables or give it a value in parameters"
+        )
+    if expression.has(sympy.I, sympy.zoo, sympy.nan, sympy.oo, -sympy.oo):
+        raise ValueError(f"expression must be real and finite, not {expression}")
+    _refuse_unknown_functions(expression)
+    return expression
+
+
+def _parsed(text, symbols):
+    functions = {name: getattr(sympy, name) for name in FUNCTIONS}
+    known = {
+        **{
+            name: getattr(sympy, name)
+            for name in ("Symbol", "Integer", "Float", "Rational", "Function")
+        },
+        **functions,
+        **{"abs": sympy.Abs, "max": sympy.Max, "min": sympy.Min, "pi": sympy.pi, "E": sympy.E},
+        "__builtins__": {},
+    }
+    try:
+        return parse_expr(
+            text,
+            local_dict=dict(symbols),
+            global_dict=known,
+            transformations=(*standard_transformations, convert_xor, rationalize),
+        )
+    except Exception as error:
+        raise ValueError(f"expression {text!r} cannot be read as a formula: {error}") from error
+
+
+def _refuse_unknown_functions(expression):
+    allowed = tuple(getattr(sympy, name) for name in FUNCTIONS if name != "sqrt")
+    for function in expression.atoms(sympy.Function):
+        if not isinstance(function, allowed):
+            raise ValueError(
+                f"unknown function {function.func.__name__!r} in {expression}; "
+                f"known are {', '.join(FUNCTIONS)}"
+            )
+    for piecewise in expression.atoms(sympy.Piecewise):
+        if piecewise.args[-1].cond != sympy.true:
+            raise ValueError(f"the last branch of {piecewise} must hold otherwise: (value, True)")
+
+
+def _as_piecewise(expression):
+    """Abs, Max, Min and sign as Piecewise, whose derivatives are those of the branch that holds.
+
+    Conditions are never differentiated and stay as they are.
+    """
+    if expression.is_Atom:
+        return expression
+    if isinstance(expression, sympy.Piecewise):
+        return sympy.Piecewise(*[(_as_piecewise(value), when) for value, when in expression.args])
+    if isinstance(expression, sympy.Max | sympy.Min):
+        return _extreme(
+            expression.args, sympy.Gt if isinstance(expression, sympy.Max) else sympy.Lt
+        )
+    arguments = [_as_piecewise(argument) for argument in expression.args]
+    u = expression.args[0]
+    if isinstance(expression, sympy.Abs):
+        (value,) = arguments
+        return sympy.Piecewise((value, u > 0), (0, sympy.Eq(u, 0)), (-value, True))
+    if isinstance(expression, sympy.sign):
+        return sympy.Piecewise((1, u > 0), (-1, u < 0), (0, True))
+    return expression.func(*arguments)
+
+
+def _extreme(arguments, better):
+    # Constants last: at a tie they win, so Max(x, 0) has derivative 0 at 0.
+    arguments = sorted(arguments, key=lambda a: (a.is_number, a.sort_key()))
+    return sympy.Piecewise(
+        *[
+            (
+                _as_piecewise(argument),
+                sympy.And(*[better(argument, other) for other in arguments[i + 1 :]]),
+            )
+            for i, argument in enumerate(arguments)
+        ]
+    )

@@ -1,0 +1,151 @@
+"""The house style of figures. Every function draws on an axes, the current one unless given."""
+
+import numpy as np
+
+
+__all__ = [
+    "COLOURS",
+    "colour",
+    "plot_contours",
+    "plot_losses",
+    "plot_objective",
+    "plot_orbit",
+    "use_style",
+]
+
+COLOURS = {
+    "gradient descent": "#0072B2",
+    "gradient flow": "#E69F00",
+    "modified flow 1": "#009E73",
+    "modified flow 2": "#CC79A7",
+    "modified flow 3": "#56B4E9",
+    "stable": "#009E73",
+    "oscillating": "#56B4E9",
+    "edge": "#E69F00",
+    "periodic": "#0072B2",
+    "chaotic": "#CC79A7",
+    "diverged": "#D55E00",
+}
+"""Colours of methods and of regimes, safe for colour-blind eyes; live figures use the same ones."""
+
+
+def use_style():
+    """Make the house style the style of all figures that follow."""
+    import matplotlib.pyplot as plt
+
+    plt.style.use("gdbook.book")
+
+
+def colour(name):
+    """Colour of a method or a regime; of ``"modified flow n"`` for every n.
+
+    Examples
+    --------
+    >>> colour("gradient flow")
+    '#E69F00'
+    >>> colour("modified flow 4") == colour("modified flow 1")
+    True
+    """
+    family, _, order = name.rpartition(" ")
+    if family == "modified flow":
+        return COLOURS[f"modified flow {(int(order) - 1) % 3 + 1}"]
+    return COLOURS[name]
+
+
+def plot_objective(objective, limits, ax=None, **style):
+    """Graph of an objective of one variable.
+
+    Parameters
+    ----------
+    objective : Objective
+        Of dimension one.
+    limits : (float, float)
+    ax : matplotlib Axes, optional
+    **style
+        For the line.
+
+    Returns
+    -------
+    matplotlib Axes
+    """
+    ax = _axes(ax)
+    x = np.linspace(*limits, 401)
+    ax.plot(x, objective.value(x[:, np.newaxis]), **{"color": "0.45", "zorder": 1, **style})
+    ax.set(xlabel=f"${objective.variables[0]}$", ylabel="$f$")
+    return ax
+
+
+def plot_contours(objective, limits, ax=None, levels=14):
+    """Contour lines of an objective of two variables, dense where it is small.
+
+    Parameters
+    ----------
+    objective : Objective
+        Of dimension two.
+    limits : ((float, float), (float, float))
+        Of the first and of the second variable.
+    ax : matplotlib Axes, optional
+    levels : int
+
+    Returns
+    -------
+    matplotlib Axes
+    """
+    ax = _axes(ax)
+    x, y = np.meshgrid(*(np.linspace(*pair, 241) for pair in limits))
+    values = objective.value(np.stack([x, y], axis=-1))
+    low, high = np.nanmin(values), np.nanmax(values)
+    heights = low + (high - low) * np.linspace(0.02, 1, levels) ** 3
+    ax.contour(x, y, values, heights, colors="0.7", linewidths=0.8, zorder=1)
+    ax.set(xlabel=f"${objective.variables[0]}$", ylabel=f"${objective.variables[1]}$")
+    ax.grid(False)
+    return ax
+
+
+def plot_orbit(orbit, ax=None, **style):
+    """An orbit: on the graph of its objective (one variable) or in the plane (two variables).
+
+    Parameters
+    ----------
+    orbit : Orbit or Trajectory
+    ax : matplotlib Axes, optional
+    **style
+        For the line.
+
+    Returns
+    -------
+    matplotlib Axes
+    """
+    ax = _axes(ax)
+    points = orbit.points
+    x, y = (points[:, 0], orbit.values) if points.shape[1] == 1 else points.T[:2]
+    style = {"color": COLOURS["gradient descent"], "marker": ".", "linewidth": 1, **style}
+    ax.plot(x, y, **style)
+    return ax
+
+
+def plot_losses(orbits, ax=None):
+    """Loss against step, on a logarithmic axis.
+
+    Parameters
+    ----------
+    orbits : mapping of str to Orbit
+        Names for the legend.
+    ax : matplotlib Axes, optional
+
+    Returns
+    -------
+    matplotlib Axes
+    """
+    ax = _axes(ax)
+    for name, orbit in orbits.items():
+        ax.semilogy(np.where(orbit.values > 0, orbit.values, np.nan), ".-", label=name)
+    ax.set(xlabel="step", ylabel="loss")
+    ax.legend()
+    return ax
+
+
+def _axes(ax):
+    import matplotlib.pyplot as plt
+
+    return plt.gca() if ax is None else ax

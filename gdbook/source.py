@@ -1,0 +1,227 @@
+"""From SymPy expressions to Python and JavaScript source text, the same arithmetic in every form.
+
+All forms are printed from one list of shared subexpressions, in one order, with integer powers
+written as products. A rational formula therefore gives the same bits in NumPy, in plain Python,
+under Numba and in a browser; only transcendental functions differ, by their libraries' last digit.
+"""
+
+import json
+
+import sympy
+from sympy.printing.jscode import JavascriptCodePrinter
+from sympy.printing.numpy import NumPyPrinter
+from sympy.printing.pycode import PythonCodePrinter
+
+__all__ = [
+    "javascript_function",
+    "javascript_header",
+    "numpy_function",
+    "program",
+    "scalar_function",
+]
+
+# Beyond this exponent a product is longer than it is worth.
+_LONGEST_PRODUCT = 64
+
+
+def program(expressions):
+    """Shared subexpressions, in the order of their computation, and what is left of `expressions`.
+
+    Parameters
+    ----------
+    expressions : sequence of sympy.Expr
+
+    Returns
+    -------
+    assignments : list of (sympy.Symbol, sympy.Expr)
+        Names begin with an underscore, which no variable of an objective does.
+    outputs : list of sympy.Expr
+        One for each expression.
+
+    Examples
+    --------
+    >>> from sympy.abc import x, y
+    >>> program([(1 - x * y) ** 2])
+    ([(_0, -x*y + 1)], [_0**2])
+    """
+    names = sympy.numbered_symbols("_", real=True)
+    shared, outputs = sympy.cse(list(expressions), symbols=names)
+    assignments = []
+
+    def named_bases(expression):
+        # A power of a sum would be printed as a product of sums: give the sum a name first.
+        def name(power):
+            assignments.append((next(names), power.base))
+            return assignments[-1][0] ** power.exp
+
+        return expression.replace(_is_power_of_compound, name)
+
+    for symbol, expression in shared:
+        simple = named_bases(expression)
+        assignments.append((symbol, simple))
+    return assignments, [named_bases(output) for output in outputs]
+
+
+def _is_power_of_compound(expression):
+    return (
+        expression.is_Pow
+        and expression.exp.is_Integer
+        and abs(expression.exp) > 1
+        and not expression.base.is_Atom
+    )
+
+
+class _Products:
+    """Integer powers as products; every printer of this module shares it."""
+
+    def _print_Pow(self, expression, **options):
+        base, exponent = expression.base, expression.exp
+        if exponent.is_Integer and abs(exponent) <= _LONGEST_PRODUCT:
+            text = self._print(base)
+            text = text if text.isidentifier() else f"({text})"
+            product = self._product(text, abs(int(exponent)))
+            return product if exponent > 0 else f"(1/{product})"
+        if exponent == sympy.Rational(1, 2):
+            return super()._print_Pow(expression, **options)
+        if exponent == -sympy.Rational(1, 2):
+            return f"(1/{self._print(sympy.sqrt(base))})"
+        return self._general_power(self._print(base), self._print(exponent))
+
+    def _product(self, base, exponent):
+        if exponent == 1:
+            return base
+        half = self._product(base, exponent // 2)
+        return f"({half}*{half})" if exponent % 2 == 0 else f"({half}*{half}*{base})"
+
+
+class _NumPy(_Products, NumPyPrinter):
+    """Reductions as nested calls of two arguments: a number may stand beside an array."""
+
+    def _general_power(self, base, exponent):
+        return f"power({base}, {exponent})"
+
+    def _nested(self, function, arguments):
+        first, *rest = arguments
+        text = self._print(first)
+        return f"{function}({text}, {self._nested(function, rest)})" if rest else text
+
+    def _print_And(self, expression):
+        return self._nested("logical_and", expression.args)
+
+    def _print_Or(self, expression):
+        return self._nested("logical_or", expression.args)
+
+    def _print_Max(self, expression):
+        return self._nested("maximum", expression.args)
+
+    def _print_Min(self, expression):
+        return self._nested("minimum", expression.args)
+
+
+class _Scalar(_Products, PythonCodePrinter):
+    def _general_power(self, base, exponent):
+        return f"pow({base}, {exponent})"  # of `math`: a negative base is an error, never complex
+
+
+class _JavaScript(_Products, JavascriptCodePrinter):
+    def _general_power(self, base, exponent):
+        return f"Math.pow({base}, {exponent})"
+
+    def _print_Piecewise(self, expression):
+        *branches, (otherwise, _) = expression.args
+        text = self._print(otherwise)
+        for value, condition in reversed(branches):
+            text = f"({self._print(condition)} ? {self._print(value)} : {text})"
+        return text
+
+
+_PYTHON_SETTINGS = {
+    "fully_qualified_modules": False,
+    "inline": True,
+    "allow_unknown_functions": True,
+}
+
+
+def numpy_function(arguments, expressions):
+    """Function of arrays: ``f(*arguments)`` returns a list with one array or number per expression.
+
+    Examples
+    --------
+    >>> import numpy as np, sympy
+    >>> x = sympy.Symbol("x", real=True)
+    >>> numpy_function([x], [x**2, 2 * x])(np.array([1.0, 3.0]))
+    [array([1., 9.]), array([2., 6.])]
+    """
+    return _compiled(arguments, expressions, "numpy", _NumPy)
+
+
+def scalar_function(arguments, expressions):
+    """Function of Python floats, for one orbit at a time; Numba compiles it as it is.
+
+    Where NumPy and JavaScript give ``inf`` or ``nan`` it raises ``ArithmeticError`` or
+    ``ValueError``.
+
+    Examples
+    --------
+    >>> import sympy
+    >>> x = sympy.Symbol("x", real=True)
+    >>> scalar_function([x], [sympy.sqrt(x)])(4.0)
+    [2.0]
+    """
+    return _compiled(arguments, expressions, "math", _Scalar)
+
+
+def _compiled(arguments, expressions, module, printer):
+    return sympy.lambdify(
+        list(arguments),
+        list(expressions),
+        modules=module,
+        printer=printer(dict(_PYTHON_SETTINGS)),
+        cse=program,
+    )
+
+
+def javascript_header(title, variables, parameters):
+    """Opening lines of an ES module: its names and the default values of its parameters."""
+    defaults = {name: float(value) for name, value in parameters.items()}
+    return (
+        f"// {title}\n"
+        f"export const variables = {json.dumps([str(symbol) for symbol in variables])};\n"
+        f"export const parameters = {json.dumps(defaults)};\n"
+    )
+
+
+def javascript_function(name, variables, parameters, expressions, *, kind="array"):
+    """Text of an exported JavaScript function that computes `expressions`.
+
+    Parameters
+    ----------
+    name : str
+    variables, parameters : sequence of sympy.Symbol
+        Read from ``_x[0], _x[1], ...`` and from the properties of ``_p``.
+    expressions : sequence of sympy.Expr
+    kind : {"number", "array", "step"}
+        ``name(x, p)`` returns the one expression; ``name(x, p, out)`` fills ``out`` and returns it;
+        ``name(x, h, p, out)`` fills ``out`` with ``x - h * expression`` (``out`` may be ``x``).
+    """
+    printer = _JavaScript()
+    assignments, outputs = program(expressions)
+    names = [printer.doprint(symbol) for symbol in variables]
+    lines = [f"const {local} = _x[{i}];" for i, local in enumerate(names)]
+    lines += [
+        f"const {printer.doprint(symbol)} = _p[{json.dumps(symbol.name)}];" for symbol in parameters
+    ]
+    lines += [f"const {symbol} = {printer.doprint(value)};" for symbol, value in assignments]
+    texts = [printer.doprint(output) for output in outputs]
+    if kind == "number":
+        signature, lines = "_x, _p = parameters", [*lines, f"return {texts[0]};"]
+    else:
+        signature = "_x, _p = parameters, _out = []"
+        if kind == "step":
+            signature = "_x, _h, _p = parameters, _out = []"
+            texts = [f"{local} - _h*({text})" for local, text in zip(names, texts, strict=True)]
+        # All results before the first store, since `out` may be `x`: names are read already.
+        lines += [f"_out[{i}] = {text};" for i, text in enumerate(texts)]
+        lines.append("return _out;")
+    body = "\n".join("  " + line for line in lines)
+    return f"export function {name}({signature}) {{\n{body}\n}}\n"
