@@ -1,0 +1,43 @@
+// On every page: the theme's buttons that had inline handlers, and what axe finds wrong in the theme.
+
+const actions = {
+  print: () => window.print(),
+  "full-screen": () =>
+    document.fullscreenElement ? document.exitFullscreen() : document.documentElement.requestFullscreen(),
+};
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest?.("[data-click]");
+  if (button) actions[button.dataset.click]?.();
+});
+
+// What a button shows must be part of its name, or voice control cannot find it.
+function nameButtons() {
+  for (const button of document.querySelectorAll(".search-button__button, .theme-switch-button")) {
+    const seen = button.textContent.trim().replace(/\s+/g, " ");
+    const name = button.getAttribute("aria-label") ?? "";
+    if (seen && !name.includes(seen)) button.setAttribute("aria-label", `${name}: ${seen}`);
+  }
+}
+
+// A box that scrolls sideways must be reachable by keyboard.
+function reachScrollingBoxes() {
+  for (const box of document.querySelectorAll(".bd-content pre, .bd-content .pst-scrollable-table-container")) {
+    if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+  }
+}
+
+addEventListener("DOMContentLoaded", () => {
+  const side = document.querySelector(".bd-sidebar-primary");
+  side?.setAttribute("role", "complementary");
+  side?.setAttribute("aria-label", "Sidebar");
+});
+addEventListener("load", () => {
+  nameButtons();
+  reachScrollingBoxes();
+  // The theme names its colour button again whenever the mode changes.
+  const names = new MutationObserver(nameButtons);
+  for (const button of document.querySelectorAll(".theme-switch-button")) {
+    names.observe(button, { attributeFilter: ["aria-label"], childList: true, subtree: true });
+  }
+});
