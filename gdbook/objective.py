@@ -1,5 +1,6 @@
 """The one formula: an objective written once in SymPy, with all its forms."""
 
+import keyword
 from collections.abc import Mapping
 from functools import cached_property
 from numbers import Real
@@ -355,7 +356,8 @@ def _refuse_clashes(names):
     for name in names:
         if names.count(name) > 1:
             raise ValueError(f"the name {name!r} is used twice")
-        if not name.isidentifier() or name.startswith("_") or name in _RESERVED:
+        identifier = name.isidentifier() and not keyword.iskeyword(name)
+        if not identifier or name.startswith("_") or name in _RESERVED:
             raise ValueError(
                 f"{name!r} cannot be a name: use a letter followed by letters, digits or "
                 f"underscores, and none of {', '.join(sorted(_RESERVED))}"

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-
 __all__ = [
     "COLOURS",
     "colour",
@@ -37,7 +36,7 @@ def use_style():
 
 
 def colour(name):
-    """Colour of a method or a regime; of ``"modified flow n"`` for every n.
+    """Colour of a method or a regime, and of ``"modified flow n"`` for every n.
 
     Examples
     --------
@@ -47,9 +46,11 @@ def colour(name):
     True
     """
     family, _, order = name.rpartition(" ")
-    if family == "modified flow":
-        return COLOURS[f"modified flow {(int(order) - 1) % 3 + 1}"]
-    return COLOURS[name]
+    if family != "modified flow":
+        return COLOURS[name]
+    if order == "0":
+        return COLOURS["gradient flow"]
+    return COLOURS[f"modified flow {(int(order) - 1) % 3 + 1}"]
 
 
 def plot_objective(objective, limits, ax=None, **style):

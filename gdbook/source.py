@@ -123,7 +123,21 @@ class _Scalar(_Products, PythonCodePrinter):
         return f"pow({base}, {exponent})"  # of `math`: a negative base is an error, never complex
 
 
+_JAVASCRIPT_KEYWORDS = """
+    arguments await break case catch class const continue debugger default delete do else enum eval
+    export extends false finally for function if implements import in instanceof interface let new
+    null package private protected public return static super switch this throw true try typeof
+    undefined var void while with yield Infinity NaN
+"""
+
+
 class _JavaScript(_Products, JavascriptCodePrinter):
+    reserved_words = frozenset(_JAVASCRIPT_KEYWORDS.split())
+
+    def __init__(self):
+        # A suffix that no name of Python can have.
+        super().__init__({"reserved_word_suffix": "$"})
+
     def _general_power(self, base, exponent):
         return f"Math.pow({base}, {exponent})"
 

@@ -1,0 +1,64 @@
+"""Flows against closed forms."""
+
+import numpy as np
+import pytest
+
+import gdbook as gd
+from gdbook import catalogue
+
+
+def test_gradient_flow_of_a_quadratic_is_an_exponential():
+    times = np.array([0.0, 0.5, 1.0, 10.0])
+    flow = gd.gradient_flow(catalogue.quadratic(2), 1.2, times)
+    np.testing.assert_allclose(flow.points[:, 0], 1.2 * np.exp(-2 * times), rtol=1e-10, atol=1e-14)
+    np.testing.assert_allclose(flow.values, flow.points[:, 0] ** 2)
+
+
+@pytest.mark.parametrize(
+    "order, expected",
+    [
+        (0, [0.7278368, 0.4414553, 0.2677562, 0.1624023]),
+        (1, [0.6423137, 0.3438058, 0.1840260, 0.0985020]),
+        (2, [0.6161005, 0.3163166, 0.1624024, 0.0833801]),
+    ],
+)
+def test_the_warm_up_on_a_quadratic(order, expected):
+    times = 0.5 * np.arange(1, 5)
+    flow = gd.modified_flow(catalogue.quadratic(), 1.2, times, 0.5, order)
+    np.testing.assert_allclose(flow.points[:, 0], expected, atol=5e-8)
+
+
+def test_order_zero_is_gradient_flow():
+    f, times = catalogue.scalar_factorization(), np.linspace(0, 3, 7)
+    flow, modified = (
+        gd.gradient_flow(f, [1.6, 0.3], times),
+        gd.modified_flow(f, [1.6, 0.3], times, 0.3, 0),
+    )
+    np.testing.assert_allclose(flow.points, modified.points, rtol=1e-11)
+
+
+def test_blow_up_ends_in_nan_without_a_warning():
+    f = gd.Objective("-x^4/4", "x")  # flow x' = x^3 from 1 is infinite at t = 1/2
+    flow = gd.gradient_flow(f, 1.0, [0.0, 0.25, 0.49, 0.51, 2.0])
+    np.testing.assert_allclose(flow.points[:3, 0], (1 - 2 * flow.times[:3]) ** -0.5, rtol=1e-9)
+    assert np.isnan(flow.points[3:]).all()
+
+
+def test_times_of_no_length_and_at_zero():
+    assert gd.gradient_flow(catalogue.quadratic(), 1.0, []).points.shape == (0, 1)
+    assert gd.gradient_flow(catalogue.quadratic(), 1.0, 0.0).points.tolist() == [[1.0]]
+
+
+@pytest.mark.parametrize(
+    "message, start, times",
+    [
+        ("times must increase", 1.0, [1.0, 0.5]),
+        ("times must increase", 1.0, [-1.0]),
+        ("times must be a sequence", 1.0, [np.nan]),
+        ("start", [1.0, 2.0], [1.0]),
+        ("start must be one finite point", np.inf, [1.0]),
+    ],
+)
+def test_bad_input_is_named(message, start, times):
+    with pytest.raises(ValueError, match=message):
+        gd.gradient_flow(catalogue.quadratic(), start, times)

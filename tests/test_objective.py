@@ -1,0 +1,215 @@
+"""One formula, all its forms: they agree, and bad input is named."""
+
+from fractions import Fraction
+
+import numba
+import numpy as np
+import pytest
+import sympy
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+import gdbook as gd
+from gdbook import catalogue, source
+
+ALL = [getattr(catalogue, name)() for name in catalogue.__all__]
+KINKED = [
+    gd.Objective("abs(x) + Abs(x*y - 1)", "x y"),
+    gd.Objective("Max(x, 0)^2 + Min(x, y, 2)", "x y"),
+    gd.Objective("sign(x)*x^2 + Max(-y, y)", "x y"),
+    gd.Objective("Piecewise((x^2, x < 1), (2*x - 1, True)) + tanh(Max(x, y))", "x y"),
+]
+SMOOTH = [
+    gd.Objective("exp(-x^2) + log(1 + y^2)", "x y"),
+    gd.Objective("sin(x*y) + cos(x - y)^3 + sqrt(1 + x^2)", "x y"),
+    gd.Objective("tanh(a*x)^2 + b*y^7/(1 + y^2)^2 + (1 + x^2)^(3/2)", "x y", {"a": 2, "b": 0.3}),
+]
+EVERY = [*ALL, *KINKED, *SMOOTH]
+names = [str(f) for f in EVERY]
+
+
+def points_of(objective, count=200, seed=0):
+    return np.random.default_rng(seed).normal(scale=1.5, size=(count, objective.dimension))
+
+
+@pytest.mark.parametrize("f", EVERY, ids=names)
+def test_derivatives_match_finite_differences(f):
+    x, eps = points_of(f, 50), 1e-6
+    for i in range(f.dimension):
+        e = eps * np.eye(f.dimension)[i]
+        slope = (f.value(x + e) - f.value(x - e)) / (2 * eps)
+        np.testing.assert_allclose(f.gradient(x)[:, i], slope, rtol=1e-6, atol=1e-6)
+        bend = (f.gradient(x + e) - f.gradient(x - e)) / (2 * eps)
+        np.testing.assert_allclose(f.hessian(x)[:, :, i], bend, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("f", EVERY, ids=names)
+def test_sympy_numpy_scalar_and_numba_agree(f):
+    x = points_of(f, 20)
+    symbols = dict(zip(f.parameter_symbols, f.parameters.values(), strict=True))
+    # njit compiles the generated scalar source as it is
+    compiled = numba.njit(
+        source.scalar_function([*f.variables, *f.parameter_symbols], f.gradient_expression)
+    )
+    values = [float(v) for v in f.parameters.values()]
+    for point, gradient in zip(x, f.gradient(x), strict=True):
+        where = {**symbols, **dict(zip(f.variables, point, strict=True))}
+        symbolic = np.array(f.gradient_expression.subs(where).evalf(), dtype=float).ravel()
+        np.testing.assert_allclose(gradient, symbolic, rtol=1e-11, atol=1e-13)
+        np.testing.assert_allclose(f.gradient_at(point.tolist()), gradient, rtol=1e-14, atol=1e-15)
+        np.testing.assert_allclose(compiled(*point, *values), gradient, rtol=1e-13, atol=1e-14)
+
+
+@pytest.mark.parametrize("f", [catalogue.scalar_factorization(0.7), catalogue.rational_valley()])
+def test_rational_formulas_give_the_same_bits(f):
+    x = points_of(f, 1000)
+    assert np.array_equal(f.gradient(x), [f.gradient_at(p) for p in x.tolist()])
+
+
+@pytest.mark.parametrize(
+    "text, point, gradient, hessian",
+    [
+        ("Abs(x)", 0.0, 0.0, 0.0),
+        ("Max(x, 0)", 0.0, 0.0, 0.0),
+        ("Max(0, x)^2", 0.0, 0.0, 0.0),
+        ("Min(x, 0)", 0.0, 0.0, 0.0),
+        ("sign(x)", 0.0, 0.0, 0.0),
+        ("sign(x)*x", 0.0, 0.0, 0.0),
+        ("Abs(x)*x", 2.0, 4.0, 2.0),
+        ("Max(x^2, 1)", 0.5, 0.0, 0.0),
+        ("Max(x^2, 1)", 3.0, 6.0, 2.0),
+        ("Abs(x - 1)^3", 0.0, -3.0, 6.0),
+    ],
+)
+def test_creases_have_one_sided_derivatives(text, point, gradient, hessian):
+    f = gd.Objective(text, "x")
+    assert not f.hessian_expression.has(sympy.DiracDelta, sympy.Derivative, sympy.Heaviside)
+    assert f.gradient([point]) == gradient
+    assert f.gradient_at([point]) == [gradient]
+    assert f.hessian([point]) == hessian
+
+
+def test_stated_constants_of_the_catalogue():
+    x = np.linspace(-3, 3, 600_001)[:, np.newaxis]
+    bend = np.abs(catalogue.rational_valley().hessian(x)[:, 0, 0])
+    assert bend.max() == pytest.approx(2.5225425, abs=1e-7)
+    assert abs(x[bend.argmax(), 0]) == pytest.approx(0.852375, abs=2e-5)
+    f = catalogue.scalar_factorization()
+    assert f.sharpness([4.0, 0.25]) == pytest.approx(4**2 + 0.25**2)
+    assert catalogue.double_well().sharpness([[1.0], [-1.0]]) == pytest.approx(2)
+    assert catalogue.huber(0.5).value([[0.5], [2.0]]).tolist() == [0.125, 0.875]
+
+
+def test_shapes():
+    f = catalogue.scalar_factorization()
+    for shape in [(), (0,), (3,), (2, 0), (4, 5)]:
+        x = np.ones((*shape, 2))
+        assert f.value(x).shape == shape
+        assert f.gradient(x).shape == (*shape, 2)
+        assert f.hessian(x).shape == (*shape, 2, 2)
+        assert f.sharpness(x).shape == shape
+        assert f.hessian_product(x, x).shape == (*shape, 2)
+    assert isinstance(f, gd.Differentiable)
+    assert catalogue.quadratic().value(3.0) == 4.5
+
+
+def test_a_million_points():
+    f = catalogue.scalar_factorization()
+    x = np.random.default_rng(1).normal(size=(1_000_000, 2))
+    assert np.allclose(f.value(x), (1 - x[:, 0] * x[:, 1]) ** 2 / 2)
+
+
+@settings(max_examples=60, deadline=None)
+@given(hnp.arrays(float, hnp.array_shapes(max_dims=3).map(lambda s: (*s, 2))))
+def test_any_float_gives_a_number_and_no_warning(x):
+    for f in (catalogue.scalar_factorization(), *SMOOTH, *KINKED):
+        assert f.value(x).shape == x.shape[:-1]
+        f.gradient(x), f.hessian(x), f.sharpness(x)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.floats(-1e200, 1e200))
+def test_one_orbit_meets_no_exception(x):
+    for text in ("exp(x)", "log(x)", "1/x", "x^9", "sqrt(x)", "x^(3/2)", "tan(x)"):
+        f = gd.Objective(text, "x")
+        assert np.array_equal(f.gradient_at([x]), f.gradient([x]), equal_nan=True) or np.allclose(
+            f.gradient_at([x]), f.gradient([x]), rtol=1e-13, equal_nan=True
+        )
+
+
+def test_map_is_one_step():
+    f = catalogue.double_well()
+    x, h = f.variables[0], sympy.Symbol("h", real=True)
+    assert sympy.expand(f.map("h")[0] - ((1 + h) * x - h * x**3)) == 0
+    assert f.map(Fraction(1, 2))[0].free_symbols == {x}
+
+
+def test_parameters():
+    f = gd.Objective("a*x^2 + b", "x", {"a": sympy.Rational(1, 3), "b": np.float64(2)})
+    assert f.substituted == sympy.Rational(1, 3) * f.variables[0] ** 2 + 2.0
+    assert f.with_parameters(a=3).value([1.0]) == 5
+    assert f.value([3.0]) == 5
+    with pytest.raises(ValueError, match="unknown parameter 'c'; this objective has: a, b"):
+        f.with_parameters(c=1)
+
+
+def test_callers_symbols_are_recognised_by_name():
+    x, y = sympy.symbols("x y")
+    f = gd.Objective(sympy.Abs(x) * y, [x, y])
+    assert f.gradient([-2.0, 3.0]).tolist() == [-3.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    "error, message, arguments",
+    [
+        (ValueError, "unknown symbol 'z'", ("x*z", "x")),
+        (ValueError, "unknown function 'erf'", (sympy.erf(sympy.Symbol("x")), "x")),
+        (ValueError, "unknown function 'foo'", ("foo(x)", "x")),
+        (ValueError, "cannot be read", ("x +* 2", "x")),
+        (ValueError, "cannot be read", ("__import__('os').getcwd()", "x")),
+        (ValueError, "used twice", ("x", "x x")),
+        (ValueError, "used twice", ("x*mu", "x mu", {"mu": 1})),
+        (ValueError, "cannot be a name", ("x", "_x")),
+        (ValueError, "cannot be a name", ("x", "sin")),
+        (ValueError, "cannot be a name", ("x", "lambda")),
+        (ValueError, "at least one", ("1", "")),
+        (ValueError, "real and finite", (sympy.I * sympy.Symbol("x"), "x")),
+        (ValueError, "otherwise", ("Piecewise((x, x > 0), (1, x < -1))", "x")),
+        (TypeError, "parameter 'a'.*1j", ("a*x", "x", {"a": 1j})),
+        (TypeError, "parameter 'a'.*'2'", ("a*x", "x", {"a": "2"})),
+        (TypeError, "parameter 'a'.*None", ("a*x", "x", {"a": None})),
+        (ValueError, "parameter 'a'.*nan", ("a*x", "x", {"a": float("nan")})),
+        (TypeError, "map names to numbers", ("a*x", "x", [1])),
+        (TypeError, "must be a formula", (sympy.Symbol("x") > 0, "x")),
+    ],
+)
+def test_bad_input_is_named(error, message, arguments):
+    with pytest.raises(error, match=message):
+        gd.Objective(*arguments)
+
+
+def test_points_of_the_wrong_shape_are_named():
+    f = catalogue.scalar_factorization()
+    with pytest.raises(ValueError, match=r"2 coordinates .*\(5, 3\)"):
+        f.value(np.ones((5, 3)))
+    with pytest.raises(TypeError, match="real numbers"):
+        f.gradient([1j, 0])
+    with pytest.raises(TypeError, match="real numbers"):
+        f.gradient(["a", "b"])
+
+
+def test_text_forms():
+    f = catalogue.scalar_factorization(2)
+    assert f._repr_latex_() == r"$\displaystyle f(x, y) = \frac{\left(\mu - x y\right)^{2}}{2}$"
+    assert repr(f) == "Objective('(mu - x*y)**2/2', 'x y', {'mu': 2})"
+    script = f.javascript()
+    assert "import" not in script
+    for name in ("variables", "parameters", "value", "gradient", "hessian", "step"):
+        assert f" {name}" in script
+
+
+def test_awkward_names_work_in_every_form():
+    f = gd.Objective("lambda_*x^2 + var*x", "x", {"lambda_": 2, "var": 1})
+    assert f.gradient([1.0]) == 5
+    assert 'const var$ = _p["var"];' in f.javascript()
