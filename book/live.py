@@ -22,7 +22,9 @@ VIEW = re.compile(
 )
 IMPORT = re.compile(r'from "\./([\w.]+)\.js"')
 # State that Jupyter needs and a page does not, or that becomes files
-LEFT_OUT = re.compile(r"_esm|_css|_texts|_still|_source|_anywidget_id|_dom_classes|_model_.*|_view_.*")
+LEFT_OUT = re.compile(
+    r"_esm|_css|_texts|_still|_source|_anywidget_id|_dom_classes|_model_.*|_view_.*"
+)
 WIDGETS_OF_JUPYTER = ("layout", "tabbable", "tooltip")
 log = logging.getLogger(__name__)
 
@@ -89,6 +91,12 @@ def write_module(folder, name):
 
 def figure_html(state, files, up, number):
     width, height = state["_still_size"]
+    names = ("--live-ratio", "--live-below", "--live-ratio-narrow", "--live-below-narrow")
+    units = ("", "px", "", "px")
+    space = ";".join(
+        f"{name}:{value}{unit}"
+        for name, value, unit in zip(names, state["_space"], units, strict=True)
+    )
     kept = {
         name: value
         for name, value in state.items()
@@ -102,7 +110,8 @@ def figure_html(state, files, up, number):
     text = json.dumps(data, sort_keys=True).replace("</", "<\\/")
     return (
         f'<figure class="live-figure" id="live-{number}">'
+        f'<div class="live-space" style="{space}">'
         f'<img class="live-still" src="{up}{files["still"]}" width="{width}" height="{height}" '
         f'alt="{html.escape(state["_alt"])}">'
-        f'<script type="application/json">{text}</script></figure>'
+        f'</div><script type="application/json">{text}</script></figure>'
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from .digest import write_hashed
 from .provenance import sentence
+from .repeatable import with_versions
 from .repository import repository
 
 POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
@@ -40,6 +41,7 @@ def finish_pages(app, exception):
         text = page.read_text(encoding="utf-8")
         up = "../" * (len(page.relative_to(out).parts) - 1)
         new = finished(text, foot, lambda code, up=up: up + "_static/inline/" + save(inline, code))
+        new = with_versions(new, page.parent)
         if new != text:
             page.write_text(new, encoding="utf-8")
 

@@ -37,7 +37,7 @@ async function start(figure) {
   const address = (path) => new URL(path, document.baseURI).href;
   const el = document.createElement("div");
   el.className = "live-host";
-  figure.append(el);
+  figure.querySelector(".live-space").append(el);
   try {
     const { render } = (await import(address(module))).default;
     await render({ model: new Model(state), el, url: (name) => address(texts[name]) });
@@ -59,3 +59,8 @@ const near = new IntersectionObserver(
   { rootMargin: "400px" },
 );
 for (const figure of document.querySelectorAll(".live-figure")) near.observe(figure);
+
+// A shared address names a figure and its state: go there, unless the page is only loaded again.
+const shared = /^#(live-\d+)\?/.exec(location.hash);
+const [visit] = performance.getEntriesByType("navigation");
+if (shared && visit?.type === "navigate") document.getElementById(shared[1])?.scrollIntoView();

@@ -1,0 +1,44 @@
+"""The same commit gives the same site, whatever was built before it."""
+
+import re
+from pathlib import Path
+from zlib import crc32
+
+ASSET = re.compile(r'(?<=")((?:\.\./)*_static/[\w./-]+\.(?:css|js))(?:\?v=[0-9a-f]+)?(?=")')
+
+
+def setup(app):
+    app.connect("html-collect-pages", forget_words)
+    app.connect("build-finished", forget_failure, priority=999)
+
+
+def forget_words(app):
+    """Drop words that no page has any more: an updated search index keeps them, a new one does not."""
+    indexer = app.builder.indexer
+    for words in (indexer._mapping, indexer._title_mapping):
+        for word in [word for word, pages in words.items() if not pages]:
+            del words[word]
+    return []
+
+
+def forget_failure(app, exception):
+    """Make a build that ended with warnings under -W fail again when it is repeated.
+
+    Sphinx would find every page up to date and report nothing.
+    """
+    if app.warningiserror and app._warncount:
+        Path(app.doctreedir, "environment.pickle").unlink(missing_ok=True)
+
+
+def with_versions(text, folder):
+    """Give every script and style sheet of a page the checksum of its final content.
+
+    Sphinx gives one only to files that are there when the page is written; a browser that visits
+    again needs it, or it would show new pages with old scripts.
+    """
+
+    def version(found):
+        path = (folder / found[1]).resolve()
+        return f"{found[1]}?v={crc32(path.read_bytes()):08x}" if path.exists() else found[1]
+
+    return ASSET.sub(version, text)
