@@ -82,10 +82,8 @@ class Objective:
     >>> f = Objective("(mu - x*y)^2/2", "x y", {"mu": 1})
     >>> f.gradient([2.0, 1.0])
     array([1., 2.])
-    >>> f.hessian_expression
-    Matrix([
-    [         y**2, -mu + 2*x*y],
-    [-mu + 2*x*y,          x**2]])
+    >>> f.gradient_expression.T
+    Matrix([[-y*(mu - x*y), -x*(mu - x*y)]])
     >>> float(f.sharpness([1.0, 1.0]))
     2.0
     >>> f.value(np.zeros((3, 2)))

@@ -91,7 +91,7 @@ def test_silver_learning_rates():
         rates = gd.silver_learning_rates(2**k - 1)
         assert rates.sum() == pytest.approx(rho**k - 1, rel=1e-13)
         assert rates.max() == pytest.approx(1 + rho ** (k - 2))
-    orbit = gd.gradient_descent(catalogue.huber(0.01), 1.0, gd.silver_learning_rates(31))
+    orbit = gd.gradient_descent(catalogue.quadratic(), 1.0, gd.silver_learning_rates(31))
     assert orbit.points.shape == (32, 1)
     assert (np.diff(orbit.values) > 0).any()  # the loss is not monotone
     assert gd.silver_learning_rates(0).shape == (0,)
