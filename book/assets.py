@@ -1,5 +1,6 @@
 """Files of the site: MathJax and our own in, what nobody needs or what asks another host out."""
 
+import os
 import shutil
 from importlib import metadata
 from pathlib import Path
@@ -19,7 +20,9 @@ def setup(app):
 def add_static(app, config):
     # Here and not in _config.yml: Jupyter Book puts every script below the folders it knows of
     # on every page, and host.js belongs on pages with live figures only.
-    config.html_static_path.append(str(Path(__file__).absolute().parent / "static"))
+    # A relative path, since Sphinx writes a checksum of its settings into the site.
+    static = Path(__file__).absolute().parent / "static"
+    config.html_static_path.append(os.path.relpath(static, app.confdir))
 
 
 def drop_thebe(app, pagename, templatename, context, doctree):

@@ -13,7 +13,7 @@ def setup(app):
 
 
 def forget_words(app):
-    """Drop words that no page has any more: an updated search index keeps them, a new one does not."""
+    """Drop the words of the search index that no page has any more, as a new index has none."""
     indexer = app.builder.indexer
     for words in (indexer._mapping, indexer._title_mapping):
         for word in [word for word, pages in words.items() if not pages]:
@@ -22,11 +22,11 @@ def forget_words(app):
 
 
 def forget_failure(app, exception):
-    """Make a build that ended with warnings under -W fail again when it is repeated.
+    """Make a build that ended with warnings under -W --keep-going fail again when it is repeated.
 
     Sphinx would find every page up to date and report nothing.
     """
-    if app.warningiserror and app._warncount:
+    if app.keep_going and app._warncount:
         Path(app.doctreedir, "environment.pickle").unlink(missing_ok=True)
 
 
