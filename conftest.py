@@ -2,6 +2,8 @@
 
 Fixtures
 --------
+task
+    The launcher as a module.
 chromium
     Path of a Chromium or Chrome. None there: a skip, or a failure with ``BOOK_REQUIRE_BROWSER=1``.
 browser
@@ -10,8 +12,8 @@ site
     Address of the built site (``http://127.0.0.1:<free port>``, no slash at the end).
 """
 
-import functools
-import http.server
+import importlib.machinery
+import importlib.util
 import os
 import shutil
 import threading
@@ -95,20 +97,20 @@ def browser(chromium):
         browser.close()
 
 
-class QuietHandler(http.server.SimpleHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *args):
-        pass
+@pytest.fixture(scope="session")
+def task():
+    loader = importlib.machinery.SourceFileLoader("task", str(ROOT / "task"))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("task", loader))
+    loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")
-def site():
+def site(task):
     folder = ROOT / "_build" / "html"
     if not (folder / "index.html").exists():
         unavailable("the site is not built; `./task book` builds it")
-    handler = functools.partial(QuietHandler, directory=folder)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with task.server(folder, ports=[0]) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
