@@ -1,0 +1,233 @@
+// Controls: the frame of a live figure with its sliders, buttons, status line, keys and shared address.
+
+import { Plot, Theme, clamp, format } from "./drawing.js";
+
+// A figure is a Frame with plots and controls. Its state is the model's traits named in `limits`
+// ({ learning_rate: [0, 2.5], start: [-2, 2] }): everything that changes it goes through `set`,
+// and every change, from wherever it comes, ends in one call of `draw` in the next animation frame.
+export class Frame {
+  constructor({ model, el }, name, limits) {
+    this.model = model;
+    this.limits = limits;
+    this.names = Object.keys(limits);
+    this.root = el.appendChild(element("div", { className: "live" }));
+    this.root.dataset.live = name;
+    this.root.setAttribute("role", "group");
+    this.root.setAttribute("aria-label", model.get("_name"));
+    this.plots = this.root.appendChild(element("div", { className: "live-plots" }));
+    this.status = this.root.appendChild(element("p", { className: "live-status" }));
+    this.status.dataset.status = "";
+    this.status.setAttribute("role", "status");
+    this.status.setAttribute("aria-live", "polite");
+    this.sliders = this.root.appendChild(element("div", { className: "live-sliders" }));
+    this.buttons = this.root.appendChild(element("div", { className: "live-buttons" }));
+
+    this.timings = { redraw: [] };
+    this.draw = () => {};
+    this.report = () => ({});
+    this.root.liveFigure = {
+      state: () => ({ ...this.state(), ...this.report() }),
+      timings: this.timings,
+    };
+    this.theme = new Theme(this.root, model.get("_colours"), () => this.request());
+    this.removals = [() => this.theme.remove(), () => cancelAnimationFrame(this.frame)];
+    this.initial = this.state();
+    for (const trait of this.names) {
+      const changed = () => this.request();
+      model.on(`change:${trait}`, changed);
+      this.removals.push(() => model.off(`change:${trait}`, changed));
+    }
+    this.keyHandlers = new Map();
+    this.listenToKeys();
+    this.readAddress(el);
+  }
+
+  state() {
+    return Object.fromEntries(this.names.map((name) => [name, this.model.get(name)]));
+  }
+
+  get(name) {
+    return this.model.get(name);
+  }
+
+  set(changes) {
+    for (const [name, value] of Object.entries(changes)) this.model.set(name, value);
+    this.model.save_changes();
+    this.writeAddress();
+  }
+
+  reset() {
+    this.set(this.initial);
+  }
+
+  plot(options) {
+    const plot = new Plot(this.plots, options, () => this.request());
+    this.removals.push(() => plot.remove());
+    return plot;
+  }
+
+  // Draws in the next animation frame, once however often it is asked.
+  request() {
+    this.frame ??= requestAnimationFrame(() => {
+      this.frame = undefined;
+      const before = performance.now();
+      this.draw(this.theme);
+      this.timings.redraw.push(performance.now() - before);
+      if (this.timings.redraw.length > 200) this.timings.redraw.shift();
+    });
+  }
+
+  // The status line, with a small square in the colour of what it says.
+  say(words, colour) {
+    this.status.style.setProperty("--live-colour", colour);
+    if (this.status.textContent !== words) this.status.textContent = words;
+  }
+
+  // A labelled range with its value typed in beside it. `log` makes equal moves multiply by equal factors.
+  // `read` and `write` connect it to the state; by default to the trait `name`.
+  slider({ name, label, limits = this.limits[name], step, log = false, digits = 3, read, write }) {
+    read ??= () => this.get(name);
+    write ??= (value) => this.set({ [name]: value });
+    const toRange = log ? Math.log10 : (value) => value;
+    const fromRange = log ? (value) => 10 ** value : (value) => value;
+    const box = this.sliders.appendChild(element("div", { className: "live-slider" }));
+    const caption = box.appendChild(element("label"));
+    caption.append(element("span", { textContent: label }));
+    const [low, high] = limits.map(toRange);
+    const range = caption.appendChild(
+      element("input", { type: "range", min: low, max: high, step: log ? 0.01 : step }),
+    );
+    range.setAttribute("aria-label", label);
+    const number = box.appendChild(
+      element("input", { type: "number", min: limits[0], max: limits[1], step: log ? "any" : step }),
+    );
+    number.setAttribute("aria-label", `${label}, as a number`);
+    const show = () => {
+      const value = read();
+      range.value = toRange(value);
+      range.setAttribute("aria-valuetext", format(value, digits));
+      if (document.activeElement !== number) number.value = Number(value.toFixed(digits));
+    };
+    range.addEventListener("input", () => write(clamp(fromRange(Number(range.value)), ...limits)));
+    number.addEventListener("input", () => {
+      const value = number.valueAsNumber;
+      if (value >= limits[0] && value <= limits[1]) write(value);
+    });
+    number.addEventListener("blur", show);
+    this.model.on("change", show);
+    this.removals.push(() => this.model.off("change", show));
+    show();
+  }
+
+  button(label, action) {
+    const button = this.buttons.appendChild(element("button", { type: "button", textContent: label }));
+    button.addEventListener("click", action);
+    return button;
+  }
+
+  // Small squares with words: what the colours mean.
+  legend(entries) {
+    const list = this.buttons.appendChild(element("ul", { className: "live-legend" }));
+    for (const [words, colour] of entries) {
+      const item = list.appendChild(element("li", { textContent: words }));
+      item.style.setProperty("--live-colour", colour);
+    }
+  }
+
+  // JupyterLab takes arrow keys for itself unless they are caught on the window first.
+  // The browser's own action (a range that moves, text that is typed) is not touched by this.
+  listenToKeys() {
+    const listener = (event) => {
+      if (!this.root.contains(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (["Tab", "Escape", "F5"].includes(event.key)) return;
+      event.stopImmediatePropagation();
+      if (this.keyHandlers.get(event.target)?.(event)) event.preventDefault();
+    };
+    window.addEventListener("keydown", listener, true);
+    this.removals.push(() => window.removeEventListener("keydown", listener, true));
+  }
+
+  // `act(dx, dy, event)` with unit moves for the arrow keys, ten times as much with Shift; `others` for single keys.
+  keys(plot, act, others = {}) {
+    const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+    this.keyHandlers.set(plot.canvas, (event) => {
+      const scale = event.shiftKey ? 10 : 1;
+      if (event.key in moves) act(...moves[event.key].map((move) => move * scale));
+      else if (event.key in others) others[event.key]();
+      else return false;
+      return true;
+    });
+  }
+
+  // Pointer and touch: `grab(x, y)` in pixels says whether something is taken there, `move(x, y)` follows the pointer.
+  // A finger on something that can be taken does not scroll the page.
+  drag(plot, { grab, move }) {
+    const { canvas } = plot;
+    const place = (event) => {
+      const box = canvas.getBoundingClientRect();
+      return [event.clientX - box.left, event.clientY - box.top];
+    };
+    let taken = false;
+    canvas.addEventListener(
+      "touchstart",
+      (event) => {
+        if (event.touches.length === 1 && grab(...place(event.touches[0]))) event.preventDefault();
+      },
+      { passive: false },
+    );
+    canvas.addEventListener("pointerdown", (event) => {
+      if (event.button !== 0 || !event.isPrimary) return;
+      taken = grab(...place(event), event);
+      if (!taken) return;
+      canvas.setPointerCapture(event.pointerId);
+      canvas.focus({ preventScroll: true });
+      move(...place(event), event);
+    });
+    canvas.addEventListener("pointermove", (event) => {
+      if (taken && event.isPrimary) move(...place(event), event);
+      else canvas.style.cursor = event.pointerType === "mouse" && grab(...place(event)) ? "grab" : "";
+    });
+    for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => (taken = false));
+  }
+
+  // The state after # in the page's address, "#live-2?learning_rate=1.5": only in the site, where the figure has a place
+  // among others, and only numbers within their limits are believed.
+  readAddress(el) {
+    this.figure = el.closest("figure.live-figure");
+    if (!this.figure) return;
+    const all = [...document.querySelectorAll("figure.live-figure")];
+    this.key = `#live-${all.indexOf(this.figure) + 1}?`;
+    if (!location.hash.startsWith(this.key)) return;
+    const given = new URLSearchParams(location.hash.slice(this.key.length, 2000));
+    const changes = {};
+    for (const name of this.names) {
+      const [old, [low, high]] = [this.get(name), this.limits[name]];
+      const numbers = (given.get(name) ?? "").split(",").map((text) => (text.trim() ? Number(text) : NaN));
+      const valid = numbers.length === (Array.isArray(old) ? old.length : 1);
+      if (!valid || !numbers.every((value) => value >= low && value <= high)) continue;
+      changes[name] = Array.isArray(old) ? numbers : numbers[0];
+    }
+    for (const [name, value] of Object.entries(changes)) this.model.set(name, value);
+    this.figure.scrollIntoView({ block: "center" });
+  }
+
+  writeAddress() {
+    if (!this.key) return;
+    clearTimeout(this.writing);
+    this.writing = setTimeout(() => {
+      const short = (value) => [value].flat().map((number) => Number(number.toPrecision(8))).join(",");
+      const pairs = Object.entries(this.state()).map(([name, value]) => `${name}=${short(value)}`);
+      history.replaceState(history.state, "", this.key + pairs.join("&"));
+    }, 300);
+  }
+
+  remove() {
+    clearTimeout(this.writing);
+    for (const removal of this.removals) removal();
+    this.root.remove();
+  }
+}
+
+function element(tag, properties = {}) {
+  return Object.assign(document.createElement(tag), properties);
+}

@@ -1,0 +1,135 @@
+"""Gradient descent in the plane under the reader's hand."""
+
+import numpy as np
+import traitlets
+
+from gdbook import outcome
+from gdbook.descent import gradient_descent
+from gdbook.plots import COLOURS
+from gdbook.widgets.live_figure import (
+    HERE,
+    LiveFigure,
+    parameter_values,
+    require_dimension,
+    require_inside,
+)
+
+__all__ = ["DescentExplorer2D"]
+
+
+class DescentExplorer2D(LiveFigure):
+    """Level lines and orbit, and behind them what becomes of every start after 200 steps.
+
+    Parameters
+    ----------
+    objective : Objective
+        Of two variables. Each of its parameters gets a slider.
+    start : (float, float)
+    learning_rate : float
+    steps : int
+        Steps that are drawn.
+    limits : (float, float, float, float)
+        Left, right, lower and upper end of the picture.
+    largest_learning_rate : float
+        Where the slider ends.
+    """
+
+    source = "descent_explorer_2d.js"
+    ratios = (0.62, 1.52)
+    panels = ((0, 0, 0.62, 1), (0.62, 0, 0.38, 0.5), (0.62, 0.5, 0.38, 0.5))
+    legend = True
+
+    start = traitlets.List().tag(sync=True)
+    learning_rate = traitlets.Float().tag(sync=True)
+    parameters = traitlets.List().tag(sync=True)
+    steps = traitlets.Int().tag(sync=True)
+    limits = traitlets.List().tag(sync=True)
+    largest_learning_rate = traitlets.Float().tag(sync=True)
+    _parameter_ranges = traitlets.List().tag(sync=True)
+    _lowest_value = traitlets.Float().tag(sync=True)
+
+    def __init__(
+        self,
+        objective,
+        start=(1.5, 0.5),
+        learning_rate=0.5,
+        *,
+        steps=60,
+        limits=(-2.5, 2.5, -2.5, 2.5),
+        largest_learning_rate=2.0,
+    ):
+        require_dimension(objective, 2, "DescentExplorer2D")
+        limits = [float(limit) for limit in limits]
+        values = list(parameter_values(objective).values())
+        formula, definition = objective.javascript(), outcome.javascript()
+        loop = (HERE / "basin_worker.js").read_text(encoding="utf-8")
+        super().__init__(
+            objective,
+            name=f"Gradient descent on {objective}",
+            alt=f"Level lines of {objective} with gradient descent from ({start[0]:g}, {start[1]:g}) at "
+            f"learning rate {learning_rate:g}; behind them each start is green where gradient descent "
+            "converges and vermilion where it diverges; right, the loss and the learning rate times "
+            "the sharpness against the step.",
+            texts={"outcome": definition, "worker": "\n".join([formula, definition, loop])},
+            sliders=3 + len(values),
+            start=[
+                require_inside("start", x, *limits[2 * i : 2 * i + 2]) for i, x in enumerate(start)
+            ],
+            learning_rate=require_inside("learning_rate", learning_rate, 0, largest_learning_rate),
+            parameters=values,
+            steps=steps,
+            limits=limits,
+            largest_learning_rate=float(largest_learning_rate),
+            _parameter_ranges=[
+                sorted([0.2 * value, 2.5 * value]) if value else [-2.0, 2.0] for value in values
+            ],
+            _lowest_value=float(np.nanmin(objective.value(_grid(limits, 401)))),
+        )
+
+    def _draw_still(self, plane, losses, edge):
+        from gdbook.plots import plot_contours
+
+        orbit = gradient_descent(self.objective, self.start, self.learning_rate, self.steps)
+        colour = COLOURS["gradient descent"]
+        x, y = _grid(self.limits, 160), self.limits
+        with np.errstate(all="ignore"):
+            for _ in range(200):
+                x = x - self.learning_rate * self.objective.gradient(x)
+        escaped = ~(np.abs(x).max(axis=-1) <= outcome.ESCAPE_RADIUS)
+        plane.imshow(
+            escaped, origin="lower", extent=y, cmap=_two_tone(), vmin=0, vmax=1, aspect="auto"
+        )
+        plot_contours(self.objective, (self.limits[:2], self.limits[2:]), plane)
+        plane.plot(*orbit.points.T, ".-", color=colour, linewidth=1.4)
+        plane.plot(*self.start, "o", markersize=9, color="#1b1f24", markerfacecolor="white")
+        plane.set(xlim=self.limits[:2], ylim=self.limits[2:], xlabel="", ylabel="")
+        plane.set_title("level lines, orbit, and what becomes of each start", fontsize=9)
+
+        above = orbit.values - self._lowest_value
+        losses.semilogy(np.where(above > 1e-16, above, np.nan), ".-", color=colour, linewidth=1)
+        losses.set_title("$f - \\min f$ against step", fontsize=9)
+        edge.plot(
+            self.learning_rate * self.objective.sharpness(orbit.points),
+            ".-",
+            color=colour,
+            linewidth=1,
+        )
+        edge.axhline(2, color=COLOURS["edge"], linestyle="--")
+        edge.set_title("$h$ times sharpness", fontsize=9)
+
+
+def _grid(limits, size):
+    """Centres of size × size small rectangles, shape (size, size, 2)."""
+    along = (np.arange(size) + 0.5) / size
+    x = limits[0] + (limits[1] - limits[0]) * along
+    y = limits[2] + (limits[3] - limits[2]) * along
+    return np.stack(np.meshgrid(x, y), axis=-1)
+
+
+def _two_tone():
+    from matplotlib.colors import LinearSegmentedColormap, to_rgb
+
+    pale = [
+        tuple(0.45 * c + 0.55 for c in to_rgb(COLOURS[name])) for name in ("stable", "diverged")
+    ]
+    return LinearSegmentedColormap.from_list("outcomes", pale)

@@ -1,0 +1,185 @@
+"""What all live figures share: their texts for the browser, their still, their way into Jupyter."""
+
+import base64
+import io
+import re
+from pathlib import Path
+
+import anywidget
+import numpy as np
+import traitlets
+
+from gdbook.plots import COLOURS
+
+__all__ = ["LiveFigure"]
+
+HERE = Path(__file__).parent
+WIDTH = 720
+MARGINS = {"left": 46, "right": 12, "top": 26, "bottom": 36}
+
+
+class LiveFigure(anywidget.AnyWidget):
+    """A figure that answers the reader's hand, with no kernel behind it.
+
+    All of its behaviour is JavaScript: one module named `source` beside this file, and texts made
+    from the objective. JupyterLab gets all of it inside the widget; the site writes it to files and
+    shows the still until the figure runs. Traits without underscore are the state that sliders and
+    handles move, and that Python can read and set.
+
+    A figure is a subclass that gives the class attributes below, the texts, and `_draw_still`.
+
+    Attributes
+    ----------
+    source : str
+        File name of the figure's module.
+    ratios : (float, float)
+        Height of the picture over its width: on a wide page and on a phone.
+    panels : sequence of (left, top, width, height)
+        Where the axes of the still stand, as fractions of the picture; as on a wide page.
+    legend : bool
+        Whether a legend stands beside the buttons; on a phone it stands below them.
+    """
+
+    source = ""
+    ratios = (0.5, 1.0)
+    panels = ((0, 0, 1, 1),)
+    legend = False
+
+    _source = traitlets.Unicode().tag(sync=True)
+    _texts = traitlets.Dict().tag(sync=True)
+    _still = traitlets.Unicode().tag(sync=True)
+    _still_size = traitlets.List().tag(sync=True)
+    _space = traitlets.List().tag(sync=True)
+    _alt = traitlets.Unicode().tag(sync=True)
+    _name = traitlets.Unicode().tag(sync=True)
+    _colours = traitlets.Dict(COLOURS).tag(sync=True)
+    _esm = traitlets.Unicode().tag(sync=True)
+    _css = traitlets.Unicode().tag(sync=True)
+
+    def __init__(self, objective, *, name, alt, texts, sliders, **state):
+        self.objective = objective
+        wide, narrow = self.ratios
+        super().__init__(
+            _source=self.source,
+            _texts={"formula": objective.javascript(), **texts},
+            _still_size=[WIDTH, round(WIDTH * wide)],
+            # heights in pixels of status line, sliders and buttons, as style.css has them
+            _space=[
+                wide,
+                52 + 44 * -(-sliders // 2) + 48,
+                narrow,
+                73 + 44 * sliders + (96 if self.legend else 48),
+            ],
+            _alt=alt,
+            _name=name,
+            _esm=_inlined((HERE / "jupyter.js").read_text(encoding="utf-8"), self.source),
+            _css=(HERE / "style.css").read_text(encoding="utf-8"),
+            **state,
+        )
+        self._still = self._png()
+
+    def _draw_still(self, axes):
+        """Draw the figure in its present state on one Matplotlib axes for each panel."""
+        raise NotImplementedError
+
+    def _png(self):
+        import matplotlib
+        import matplotlib.style
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        width, height = self._still_size
+        with matplotlib.style.context("gdbook.book"):
+            figure = Figure(figsize=(width / 100, height / 100), dpi=100, layout="none")
+            FigureCanvasAgg(figure)
+            axes = [figure.add_axes(_axes_box(panel, width, height)) for panel in self.panels]
+            for ax in axes:
+                ax.tick_params(labelsize=8)
+            self._draw_still(*axes)
+            file = io.BytesIO()
+            figure.savefig(file, format="png", dpi=200, metadata={"Software": None})
+        return base64.b64encode(file.getvalue()).decode()
+
+
+def parameter_values(objective):
+    """Parameters of an objective as plain floats, which JavaScript understands."""
+    return {name: float(value) for name, value in objective.parameters.items()}
+
+
+def require_dimension(objective, dimension, figure):
+    """Refuse an objective that the figure cannot draw."""
+    if objective.dimension != dimension:
+        raise ValueError(
+            f"objective must have {dimension} variable{'s' * (dimension > 1)} for {figure}; "
+            f"{objective} has {objective.dimension}"
+        )
+
+
+def require_inside(name, value, low, high):
+    """Refuse a setting that no handle of the figure could reach."""
+    value = float(value)
+    if not low <= value <= high:
+        raise ValueError(f"{name} must be between {low:g} and {high:g}, not {value:g}")
+    return value
+
+
+def lowest(objective, limits):
+    """Lowest point and value of a one-dimensional objective between two limits."""
+    grid = np.linspace(*limits, 4001)
+    x = grid[np.nanargmin(objective.value(grid[:, np.newaxis]))]
+    for _ in range(5):  # Newton's method from the grid to the minimum
+        slope, curvature = objective.gradient([x])[0], objective.hessian([x])[0, 0]
+        if curvature > 0:
+            x = np.clip(x - slope / curvature, *limits)
+    return float(x), float(objective.value([x]))
+
+
+def smoothness_at_lowest(objective, limits):
+    """Sharpness where the objective is lowest; where that is 0, the largest between the limits."""
+    x, _ = lowest(objective, limits)
+    sharpness = float(objective.sharpness([x]))
+    if sharpness > 1e-6:
+        return sharpness
+    return float(np.nanmax(objective.sharpness(np.linspace(*limits, 4001)[:, np.newaxis])))
+
+
+def value_limits(objective, limits):
+    """Limits of the vertical axis under the graph of a one-dimensional objective."""
+    values = objective.value(np.linspace(*limits, 401)[:, np.newaxis])
+    low, high = np.nanmin(values), np.nanmax(values)
+    return [float(low - 0.15 * (high - low)), float(high + 0.02 * (high - low))]
+
+
+def draw_tangent_steps(ax, objective, orbit, limits, heights):
+    """Graph of the objective with the orbit as tangent steps, as regimes.js draws it."""
+    from gdbook.plots import plot_objective
+
+    plot_objective(objective, limits, ax, color="#1b1f24")
+    points, values = orbit.points[:, 0], orbit.values
+    slopes = objective.gradient(orbit.points)[:, 0]
+    landings = values[:-1] + slopes[:-1] * np.diff(points)
+    style = {"color": COLOURS["gradient descent"], "zorder": 2}
+    for k, landing in enumerate(landings):
+        ax.plot(points[k : k + 2], [values[k], landing], linewidth=1.4, **style)
+        ax.plot(points[[k + 1, k + 1]], [landing, values[k + 1]], ":", linewidth=1, **style)
+    ax.plot(points, values, "o", markersize=4, **style)
+    ax.plot(points[0], values[0], "o", markersize=9, markerfacecolor="white", **style)
+    ax.set(xlim=limits, ylim=heights, xlabel="", ylabel="")
+
+
+def _axes_box(panel, width, height):
+    left, top, right, bottom = panel[0], panel[1], panel[0] + panel[2], panel[1] + panel[3]
+    x0, x1 = left * width + MARGINS["left"], right * width - MARGINS["right"]
+    y0, y1 = top * height + MARGINS["top"], bottom * height - MARGINS["bottom"]
+    return [x0 / width, 1 - y1 / height, (x1 - x0) / width, (y1 - y0) / height]
+
+
+def _inlined(text, figure="./figure.js"):
+    """A module's text with the modules that it imports inside it as data addresses."""
+
+    def inline(match):
+        name = figure if match[1] == "figure.js" else match[1]
+        inner = _inlined((HERE / name).read_text(encoding="utf-8"))
+        return f'from "data:text/javascript;base64,{base64.b64encode(inner.encode()).decode()}"'
+
+    return re.sub(r'from "\./([\w.]+\.js)"', inline, text)
