@@ -1,6 +1,7 @@
 """The launcher, the locks, and what a clone must hold so that it works elsewhere."""
 
 import ast
+import doctest
 import json
 import os
 import re
@@ -450,3 +451,12 @@ def test_every_supported_python_is_checked():
     low, high = re.search(r"not \((3, \d+)\) <= .* <= \((3, \d+)\)", TASK.read_text()).groups()
     first, last = int(low.split()[1]), int(high.split()[1])
     assert versions == [f"3.{minor}" for minor in range(first, last + 1)]
+
+
+def test_examples_of_the_readme_run():
+    failed, tried = doctest.testfile(str(ROOT / "README.md"), module_relative=False)
+    assert tried >= 4 and not failed
+
+
+def test_picture_of_the_readme_is_small_enough_for_every_clone():
+    assert (ROOT / "book" / "picture.png").stat().st_size < 200_000
