@@ -38,7 +38,9 @@ export class BasinPicture {
   receive(data) {
     if (data.job !== this.job) return;
     if (data.done) {
-      if (--this.remaining === 0) this.timings.full = performance.now() - this.asked;
+      this.remaining -= 1;
+      if (this.remaining === 0) this.timings.full = performance.now() - this.asked;
+      if (this.remaining === 0) this.changed();
       return;
     }
     if (data.size !== this.size) {
@@ -53,7 +55,12 @@ export class BasinPicture {
       this.pieces.push(data);
     }
     this.fresh.push(...(data.size === this.size ? [data] : this.pieces));
-    this.changed();
+    // what is fresh waits a little for company: drawing for every piece would take the time from the workers
+    const now = performance.now();
+    if (data.size !== this.size || now - this.shown > 60) {
+      this.shown = now;
+      this.changed();
+    }
   }
 
   // The canvas with everything that has arrived, in the colours of the theme.

@@ -72,8 +72,8 @@ class DescentExplorer1D(LiveFigure):
         largest = float(largest_learning_rate or 2.5 / smoothness)
         super().__init__(
             objective,
-            name=f"Gradient descent on {objective}",
-            alt=f"Left, the graph of {objective} with gradient descent from {start:g} at learning rate "
+            name="Gradient descent on {f}",
+            alt=f"Left, the graph of {{f}} with gradient descent from {start:g} at learning rate "
             f"{learning_rate:g} as tangent steps; right, the cobweb of the iteration and, on a "
             "logarithmic axis, the loss against the step.",
             texts={"outcome": outcome.javascript()},
@@ -107,4 +107,5 @@ class DescentExplorer1D(LiveFigure):
 
         above = orbit.values - self._lowest_value
         losses.semilogy(np.where(above > 1e-16, above, np.nan), ".-", color=colour, linewidth=1)
+        losses.set_xlim(0, self.steps)
         losses.set_title("$f - \\min f$ against step", fontsize=9)

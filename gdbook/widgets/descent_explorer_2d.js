@@ -14,6 +14,7 @@ export default {
     const [formula, { outcomeOf }] = await Promise.all([import(url("formula")), import(url("outcome"))]);
     const ranges = model.get("_parameter_ranges");
     const largest = model.get("largest_learning_rate");
+    const home = model.get("limits");
     const frame = new Frame({ model, el }, "DescentExplorer2D", {
       learning_rate: [0, largest],
       start: [-1e6, 1e6],
@@ -50,7 +51,7 @@ export default {
       frame.slider({ name, label: `Parameter ${symbol(name)}`, limits: ranges[i], step: 0.01, read, write: change });
     });
     [first, second].forEach((variable, i) => {
-      const range = [0, 1].map((k) => model.get("limits")[2 * i + k]);
+      const range = home.slice(2 * i, 2 * i + 2);
       const write = (value) => frame.set({ start: frame.get("start").with(i, value) });
       const read = () => frame.get("start")[i];
       frame.slider({ name: variable, label: `Start ${variable}₀`, limits: range, step: 0.01, read, write });
@@ -107,7 +108,7 @@ export default {
       if (request !== asked) basin.ask(limits, h, p, BASIN_STEPS);
       asked = request;
       const view = JSON.stringify([limits, p]);
-      if (levels?.view !== view) levels = { view, segments: levelLines(formula.value, p, limits) };
+      if (levels?.view !== view) levels = { view, segments: levelLines(formula.value, p, limits), lowest: lowestValue(formula, p, home) };
 
       const outcome = outcomeOf(formula.step, start, h, p, OUTCOME_STEPS);
       const orbit = orbitInPlane(formula.step, start, h, p, model.get("steps"));
@@ -125,7 +126,7 @@ export default {
       plane.points(xs, ys, { colour, radius: 3.2 });
       plane.inside(() => plane.handle(...start, theme.foreground));
 
-      drawSeries(losses, theme, orbit.map((x) => formula.value(x, p) - model.get("_lowest_value")), colour);
+      drawSeries(losses, theme, orbit.map((x) => formula.value(x, p) - levels.lowest), colour);
       const sharpness = orbit.map((x) => h * largestEigenvalue(formula.hessian(x, p)));
       edge.y.limits = [0, clamp(1.15 * Math.max(2.2, ...sharpness.filter((s) => s < 1e3)), 2.2, 12)];
       edge.begin(theme);
@@ -239,6 +240,23 @@ function drawSeries(plot, theme, values, colour) {
   const ks = above.map((_, k) => k);
   plot.line(ks, above, { colour, width: 1.5 });
   plot.points(ks, above, { colour, radius: 2.2 });
+}
+
+// Smallest value in a rectangle: descent from the lowest point of a grid, with a learning rate that finds itself.
+function lowestValue({ value, gradient }, p, [x0, x1, y0, y1]) {
+  let [best, lowest] = [null, Infinity];
+  for (let k = 0; k < 900; k++) {
+    const x = [x0 + ((x1 - x0) * (k % 30)) / 29, y0 + ((y1 - y0) * Math.floor(k / 30)) / 29];
+    if (value(x, p) < lowest) [best, lowest] = [x, value(x, p)];
+  }
+  for (let k = 0, h = 0.1; k < 400; k++) {
+    const slope = gradient(best, p, [0, 0]);
+    const trial = best.map((x, i) => x - h * slope[i]);
+    const better = value(trial, p) < lowest;
+    if (better) [best, lowest] = [trial, value(trial, p)];
+    h *= better ? 1.5 : 0.5;
+  }
+  return lowest;
 }
 
 function largestEigenvalue([a, b, , d]) {

@@ -46,7 +46,6 @@ class DescentExplorer2D(LiveFigure):
     limits = traitlets.List().tag(sync=True)
     largest_learning_rate = traitlets.Float().tag(sync=True)
     _parameter_ranges = traitlets.List().tag(sync=True)
-    _lowest_value = traitlets.Float().tag(sync=True)
 
     def __init__(
         self,
@@ -65,11 +64,11 @@ class DescentExplorer2D(LiveFigure):
         loop = (HERE / "basin_worker.js").read_text(encoding="utf-8")
         super().__init__(
             objective,
-            name=f"Gradient descent on {objective}",
-            alt=f"Level lines of {objective} with gradient descent from ({start[0]:g}, {start[1]:g}) at "
-            f"learning rate {learning_rate:g}; behind them each start is green where gradient descent "
-            "converges and vermilion where it diverges; right, the loss and the learning rate times "
-            "the sharpness against the step.",
+            name="Gradient descent on {f}",
+            alt="Level lines of {f} with gradient descent from "
+            f"({start[0]:g}, {start[1]:g}) at learning rate {learning_rate:g}; behind them each "
+            "start is green where gradient descent converges and vermilion where it diverges; right, the "
+            "loss, and the learning rate times the sharpness, against the step.",
             texts={"outcome": definition, "worker": "\n".join([formula, definition, loop])},
             sliders=3 + len(values),
             start=[
@@ -83,7 +82,6 @@ class DescentExplorer2D(LiveFigure):
             _parameter_ranges=[
                 sorted([0.2 * value, 2.5 * value]) if value else [-2.0, 2.0] for value in values
             ],
-            _lowest_value=float(np.nanmin(objective.value(_grid(limits, 401)))),
         )
 
     def _draw_still(self, plane, losses, edge):
@@ -105,8 +103,9 @@ class DescentExplorer2D(LiveFigure):
         plane.set(xlim=self.limits[:2], ylim=self.limits[2:], xlabel="", ylabel="")
         plane.set_title("level lines, orbit, and what becomes of each start", fontsize=9)
 
-        above = orbit.values - self._lowest_value
+        above = orbit.values - _lowest_value(self.objective, self.limits)
         losses.semilogy(np.where(above > 1e-16, above, np.nan), ".-", color=colour, linewidth=1)
+        losses.set_xlim(0, self.steps)
         losses.set_title("$f - \\min f$ against step", fontsize=9)
         edge.plot(
             self.learning_rate * self.objective.sharpness(orbit.points),
@@ -115,6 +114,7 @@ class DescentExplorer2D(LiveFigure):
             linewidth=1,
         )
         edge.axhline(2, color=COLOURS["edge"], linestyle="--")
+        edge.set(xlim=(0, self.steps), ylim=(0, max(2.2, 1.1 * edge.get_ylim()[1])))
         edge.set_title("$h$ times sharpness", fontsize=9)
 
 
@@ -124,6 +124,15 @@ def _grid(limits, size):
     x = limits[0] + (limits[1] - limits[0]) * along
     y = limits[2] + (limits[3] - limits[2]) * along
     return np.stack(np.meshgrid(x, y), axis=-1)
+
+
+def _lowest_value(objective, limits):
+    """Smallest value in a rectangle, by Newton's method from the lowest point of a grid."""
+    points = _grid(limits, 201).reshape(-1, 2)
+    x = points[np.nanargmin(objective.value(points))]
+    for _ in range(10):
+        x = x - np.linalg.lstsq(objective.hessian(x), objective.gradient(x), rcond=1e-6)[0]
+    return min(float(objective.value(x)), float(np.nanmin(objective.value(points))))
 
 
 def _two_tone():

@@ -74,11 +74,10 @@ class FlowExplorer(LiveFigure):
         require_inside("step", step, 1, steps)
         super().__init__(
             objective,
-            name=f"Gradient descent and its flows on {objective}",
-            alt=f"Gradient descent on {objective} at learning rate {learning_rate:g} as points, with "
-            f"gradient flow and the modified flows up to order {order} as curves, each closer to the "
-            "points than the one before; right, their distances from the iterates at each step on a "
-            "logarithmic axis.",
+            name="Gradient descent and its flows on {f}",
+            alt=f"Gradient descent on {{f}} at learning rate {learning_rate:g} as points, with "
+            f"gradient flow and the modified flows up to order {order} as curves; right, their "
+            "distances from the iterates at each step on a logarithmic axis.",
             texts={"field": modified_field(objective, max_order).javascript()},
             sliders=3 + objective.dimension,
             start=[

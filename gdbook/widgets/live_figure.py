@@ -26,7 +26,8 @@ class LiveFigure(anywidget.AnyWidget):
     shows the still until the figure runs. Traits without underscore are the state that sliders and
     handles move, and that Python can read and set.
 
-    A figure is a subclass that gives the class attributes below, the texts, and `_draw_still`.
+    A figure is a subclass that gives the class attributes below, the texts, `_draw_still`, and a
+    name and an alternative text in which ``{f}`` stands for the formula.
 
     Attributes
     ----------
@@ -58,6 +59,7 @@ class LiveFigure(anywidget.AnyWidget):
 
     def __init__(self, objective, *, name, alt, texts, sliders, **state):
         self.objective = objective
+        formula = str(objective).replace("**", "^")
         wide, narrow = self.ratios
         super().__init__(
             _source=self.source,
@@ -70,8 +72,8 @@ class LiveFigure(anywidget.AnyWidget):
                 narrow,
                 73 + 44 * sliders + (96 if self.legend else 48),
             ],
-            _alt=alt,
-            _name=name,
+            _alt=alt.format(f=formula),
+            _name=name.format(f=formula),
             _esm=_inlined((HERE / "jupyter.js").read_text(encoding="utf-8"), self.source),
             _css=(HERE / "style.css").read_text(encoding="utf-8"),
             **state,

@@ -66,11 +66,11 @@ class RegimeMap(LiveFigure):
         largest = float(largest_learning_rate or 4.4 / smoothness)
         super().__init__(
             objective,
-            name=f"The regimes of gradient descent on {objective}",
-            alt=f"Left, the graph of {objective} with the first steps of gradient descent from "
-            f"{start:g} at learning rate {learning_rate:g}; right, where orbits end against the "
-            "learning rate: a minimum up to 2/L, then cycles whose period doubles, chaos, and nothing "
-            "where all orbits diverge.",
+            name="The regimes of gradient descent on {f}",
+            alt=f"Left, the graph of {{f}} with the first steps of gradient descent from {start:g} "
+            f"at learning rate {learning_rate:g}; right, where orbits end against the learning rate: "
+            "a minimum up to 2/L, then cycles whose period doubles, chaos, and nothing where all "
+            "orbits diverge.",
             texts={"outcome": outcome.javascript()},
             sliders=1,
             learning_rate=require_inside("learning_rate", learning_rate, 0, largest),
@@ -104,16 +104,13 @@ class RegimeMap(LiveFigure):
             "chaotic": (rates > 2 / self.smoothness) & ~(returns < 1e-6),
         }
         for kind, chosen in kinds.items():
-            strip.plot(
-                rates[chosen],
-                visited[:, :, chosen].reshape(-1, chosen.sum()).T,
-                ",",
-                color=COLOURS[kind],
-            )
+            heights = visited[:, :, chosen].reshape(-1, chosen.sum()).T
+            marker = "," if kind == "chaotic" else "."
+            strip.plot(rates[chosen], heights, marker, markersize=2, color=COLOURS[kind])
         for multiple in (1, 2):
             rate = multiple / self.smoothness
             strip.axvline(rate, color=COLOURS["edge"], linestyle="--", linewidth=1.2)
-            strip.text(rate, self.limits[1], f" {multiple}/L", va="top", fontsize=8)
+            strip.text(rate, 0.94 * self.limits[0], f" {multiple}/L", fontsize=8)
         strip.axvline(self.learning_rate, color="#1b1f24", linewidth=1.2)
         strip.set(xlim=(0, self.largest_learning_rate), ylim=self.limits)
         strip.set_title(
