@@ -16,7 +16,7 @@ import sympy
 from gdbook import source
 from gdbook.lie import modified_coefficients_of
 from gdbook.objective import Objective, as_points
-from gdbook.series import modified_coefficients, optimal_truncation
+from gdbook.series import modified_coefficients, optimal_truncation, require_formula
 from gdbook.trees import derivative_weights, natural, tree_coefficients
 
 __all__ = [
@@ -72,11 +72,7 @@ def modified_field(objective, order):
     >>> modified_field(gd.Objective("x^2/2 + x^4/4", "x"), order=1).coefficients
     [Matrix([[-x**3 - x]]), Matrix([[-3*x**5/2 - 2*x**3 - x/2]])]
     """
-    if not isinstance(objective, Objective):
-        raise TypeError(
-            f"objective must be an Objective, a formula, not {type(objective).__name__}; "
-            "interpolated_field needs only the iterates of gradient descent"
-        )
+    require_formula(objective)
     order = natural(order, "order", 0)
     vectors = modified_coefficients_of(-objective.gradient_expression, objective.variables, order)
     return ModifiedField(objective, [sympy.Matrix(vector) for vector in vectors])
@@ -124,13 +120,14 @@ class ModifiedField:
         """
         d = self.objective.dimension
         points = as_points(points, d)
+        h = _number(learning_rate)
         parameters = [float(value) for value in self.objective.parameters.values()]
         out = np.zeros(points.shape)
         with np.errstate(all="ignore"):
             values = self._function(*np.moveaxis(points, -1, 0), *parameters)
             for i in range(d):
                 for value in values[i::d][::-1]:
-                    out[..., i] = out[..., i] * learning_rate + value
+                    out[..., i] = out[..., i] * h + value
         return out
 
     @cached_property
@@ -252,8 +249,10 @@ def _potential(vector, variables, power):
             for monomial, coefficient in work.terms()
         )
     potential = sympy.S.Zero
-    for F, x in zip(vector, variables, strict=True):
-        potential -= sympy.integrate(sympy.simplify(F + potential.diff(x)), x)
+    for i, (F, x) in enumerate(zip(vector, variables, strict=True)):
+        rest = F + potential.diff(x)
+        # Without curl it depends on none of the variables before x, but only simplified.
+        potential -= sympy.integrate(sympy.simplify(rest) if i else sympy.together(rest), x)
     if potential.has(sympy.Integral, sympy.RootSum):
         raise ValueError(f"the potential at order h^{power} has no closed form that SymPy finds")
     return potential
@@ -339,8 +338,8 @@ def principal_flow(objective, start, times, learning_rate):
     Returns
     -------
     Trajectory
-        ``nan`` from where an eigenvalue of hH has reached 1: there gradient descent arrives in one
-        step and the flow has no finite velocity.
+        ``nan`` where the velocity is infinite: all eigenvalues of hH that matter at the start are 1
+        exactly, and gradient descent arrives in one step.
 
     Raises
     ------
@@ -362,6 +361,7 @@ def principal_flow(objective, start, times, learning_rate):
     """
     from gdbook.flow import integrate  # flow itself needs modified_field
 
+    require_formula(objective)
     h = _positive(learning_rate)
 
     def field(x):
@@ -383,10 +383,14 @@ def _logarithm_over(z):
 
 
 def _positive(learning_rate):
-    try:
-        h = float(learning_rate)
-    except (TypeError, ValueError):
-        raise TypeError(f"learning_rate must be a number, not {learning_rate!r}") from None
+    h = _number(learning_rate)
     if not (np.isfinite(h) and h > 0):
         raise ValueError(f"learning_rate must be positive and finite, not {learning_rate!r}")
     return h
+
+
+def _number(learning_rate):
+    try:
+        return float(learning_rate)
+    except (TypeError, ValueError):
+        raise TypeError(f"learning_rate must be a number, not {learning_rate!r}") from None

@@ -12,6 +12,7 @@ from operator import mul
 import numpy as np
 import sympy
 
+from gdbook.objective import Objective
 from gdbook.trees import derivative_weights, natural, rational
 
 __all__ = ["Truncation", "modified_coefficients", "optimal_truncation"]
@@ -59,6 +60,7 @@ def modified_coefficients(objective, start, order):
     >>> [str(c) for c, in modified_coefficients(f, 1, order=4)]
     ['-2', '-4', '-38/3', '-48', '-2956/15']
     """
+    require_formula(objective)
     order = natural(order, "order", 0)
     gradient = _rational_gradient(objective)
     start = _rational_point(start, objective.dimension)
@@ -167,6 +169,15 @@ def _rational_point(start, dimension):
     return [rational(x, "start") for x in entries]
 
 
+def require_formula(objective):
+    """Refuse objectives that are given by data or code instead of a formula."""
+    if not isinstance(objective, Objective):
+        raise TypeError(
+            f"objective must be a gdbook.Objective, not {type(objective).__name__}; "
+            "interpolated_field needs only the iterates of gradient descent"
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class Truncation:
     r"""The series of the modified field at one point against its exact value.
@@ -230,9 +241,9 @@ def optimal_truncation(objective, start, learning_rate, max_order):
     Raises
     ------
     ValueError
-        If the objective has more than one variable or is no rational polynomial, if the orbit does
-        not converge to a minimum with :math:`0 < h\lambda < 1`, or if it meets a point where
-        :math:`hf'' = 1` and the exact field has a pole.
+        If the objective has more than one variable or is no rational polynomial, if h is not
+        positive, if the orbit does not converge to a minimum with :math:`0 < h\lambda < 1` (within
+        50000 steps), or if it meets a point where :math:`hf'' = 1` and the exact field has a pole.
 
     References
     ----------
@@ -249,6 +260,7 @@ def optimal_truncation(objective, start, learning_rate, max_order):
     """
     import mpmath
 
+    require_formula(objective)
     if objective.dimension != 1:
         raise ValueError(
             f"objective must have one variable, not {objective.dimension}: only there an exact "
@@ -256,6 +268,8 @@ def optimal_truncation(objective, start, learning_rate, max_order):
         )
     max_order = natural(max_order, "max_order", 1)
     h = rational(learning_rate, "learning_rate")
+    if h <= 0:
+        raise ValueError(f"learning_rate must be positive, not {learning_rate!r}")
     (x,) = _rational_point(start, 1)
     coefficients = tuple(c for (c,) in modified_coefficients(objective, [x], max_order - 1))
     terms = [c * h**n for n, c in enumerate(coefficients)]
