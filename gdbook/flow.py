@@ -125,7 +125,8 @@ def integrate(objective, field, start, times):
                 atol=1e-14,
                 events=_escape,
             )
-        points[: len(solution.t)] = solution.y.T
+        if len(solution.t):  # none where the field is not finite at the start
+            points[: len(solution.t)] = solution.y.T
     return Trajectory(times, points, objective.value(points))
 
 
