@@ -85,7 +85,7 @@ export class Frame {
 
   // A labelled range with its value typed in beside it. `log` makes equal moves multiply by equal factors.
   // `read` and `write` connect it to the state; by default to the trait `name`.
-  slider({ name, label, limits = this.limits[name], step, log = false, digits = 3, read, write }) {
+  slider({ name, label, limits = this.limits[name], step = unit(limits), log = false, digits = 3, read, write }) {
     read ??= () => this.get(name);
     write ??= (value) => this.set({ [name]: value });
     const toRange = log ? Math.log10 : (value) => value;
@@ -99,7 +99,7 @@ export class Frame {
     );
     range.setAttribute("aria-label", label);
     const number = box.appendChild(
-      element("input", { type: "number", min: limits[0], max: limits[1], step: log ? "any" : step }),
+      element("input", { type: "number", min: limits[0], max: limits[1], step: "any" }),
     );
     number.setAttribute("aria-label", `${label}, as a number`);
     const show = () => {
@@ -194,9 +194,8 @@ export class Frame {
   // among others, and only numbers within their limits are believed.
   readAddress(el) {
     this.figure = el.closest("figure.live-figure");
-    if (!this.figure) return;
-    const all = [...document.querySelectorAll("figure.live-figure")];
-    this.key = `#live-${all.indexOf(this.figure) + 1}?`;
+    if (!this.figure?.id) return;
+    this.key = `#${this.figure.id}?`;
     if (!location.hash.startsWith(this.key)) return;
     const given = new URLSearchParams(location.hash.slice(this.key.length, 2000));
     const changes = {};
@@ -208,7 +207,6 @@ export class Frame {
       changes[name] = Array.isArray(old) ? numbers : numbers[0];
     }
     for (const [name, value] of Object.entries(changes)) this.model.set(name, value);
-    this.figure.scrollIntoView({ block: "center" });
   }
 
   writeAddress() {
@@ -226,6 +224,11 @@ export class Frame {
     for (const removal of this.removals) removal();
     this.root.remove();
   }
+}
+
+// The power of ten that divides a range into a hundred to a thousand moves: one press of an arrow key.
+export function unit([low, high]) {
+  return 10 ** Math.floor(Math.log10((high - low) / 100) + 1e-9);
 }
 
 function element(tag, properties = {}) {

@@ -1,6 +1,6 @@
 // Gradient descent in one dimension: tangent steps on the curve, the cobweb of the map, the loss against the step.
 
-import { Frame } from "./controls.js";
+import { Frame, unit } from "./controls.js";
 import { clamp, symbol } from "./drawing.js";
 import { orbitOf, regime, tangentSteps } from "./regimes.js";
 
@@ -32,8 +32,8 @@ export default {
       y: { limits: [1e-16, 10], label: "f − min f", log: true },
     });
 
-    frame.slider({ name: "learning_rate", label: "Learning rate h", step: 0.01 });
-    frame.slider({ name: "start", label: `Start ${variable}₀`, step: 0.01 });
+    frame.slider({ name: "learning_rate", label: "Learning rate h" });
+    frame.slider({ name: "start", label: `Start ${variable}₀` });
     let shown = Infinity; // steps shown while playing
     let timer;
     const stop = () => {
@@ -74,7 +74,7 @@ export default {
       grab: (px, py) => py > curve.top && py < curve.bottom && nearHandle(curve, px, py),
       move: (px) => moveStart(Number(curve.fromX(px).toFixed(3))),
     });
-    frame.keys(curve, (dx, dy) => moveStart(frame.get("start") + 0.01 * (dx + dy)));
+    frame.keys(curve, (dx, dy) => moveStart(frame.get("start") + unit([low, high]) * (dx + dy)));
 
     const height = (x) => formula.value([x], parameters);
     const nearHandle = (plot, px, py) => {

@@ -28,7 +28,8 @@ class DescentExplorer1D(LiveFigure):
     objective : Objective
         Of one variable.
     start : float
-    learning_rate : float
+    learning_rate : float, optional
+        1.5/L by default.
     steps : int
         Steps that are drawn.
     limits : (float, float), optional
@@ -58,7 +59,7 @@ class DescentExplorer1D(LiveFigure):
         self,
         objective,
         start=1.0,
-        learning_rate=0.5,
+        learning_rate=None,
         *,
         steps=40,
         limits=None,
@@ -69,6 +70,7 @@ class DescentExplorer1D(LiveFigure):
         reach = max(2.0, 1.25 * abs(float(start)))
         limits = [-reach, reach] if limits is None else [float(limit) for limit in limits]
         smoothness = float(smoothness or smoothness_at_lowest(objective, limits))
+        learning_rate = 1.5 / smoothness if learning_rate is None else learning_rate
         largest = float(largest_learning_rate or 2.5 / smoothness)
         super().__init__(
             objective,

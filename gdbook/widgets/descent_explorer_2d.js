@@ -44,17 +44,17 @@ export default {
       y: { limits: [0, 4], label: "h × sharpness, edge at 2" },
     });
 
-    frame.slider({ name: "learning_rate", label: "Learning rate h", step: 0.01 });
+    frame.slider({ name: "learning_rate", label: "Learning rate h" });
     names.forEach((name, i) => {
       const change = (value) => frame.set({ parameters: frame.get("parameters").with(i, value) });
       const read = () => frame.get("parameters")[i];
-      frame.slider({ name, label: `Parameter ${symbol(name)}`, limits: ranges[i], step: 0.01, read, write: change });
+      frame.slider({ name, label: `Parameter ${symbol(name)}`, limits: ranges[i], read, write: change });
     });
     [first, second].forEach((variable, i) => {
       const range = home.slice(2 * i, 2 * i + 2);
       const write = (value) => frame.set({ start: frame.get("start").with(i, value) });
       const read = () => frame.get("start")[i];
-      frame.slider({ name: variable, label: `Start ${variable}₀`, limits: range, step: 0.01, read, write });
+      frame.slider({ name: variable, label: `Start ${variable}₀`, limits: range, read, write });
     });
 
     // x and y zoom alike about a point of the plane
@@ -72,12 +72,12 @@ export default {
     frame.button("+", () => zoom(0.7)).setAttribute("aria-label", "Zoom in");
     frame.button("−", () => zoom(1 / 0.7)).setAttribute("aria-label", "Zoom out");
     frame.button("Reset", () => frame.reset());
-    const { regimes } = frame.theme;
+    const colours = model.get("_colours");
     frame.legend([
-      ["converges", regimes.stable],
-      ["periodic", regimes.periodic],
-      ["bounded", regimes.chaotic],
-      ["diverges", regimes.diverged],
+      ["converges", colours.stable],
+      ["periodic", colours.periodic],
+      ["bounded", colours.chaotic],
+      ["diverges", colours.diverged],
     ]);
     handlePointer(frame, plane, zoom, pan);
     const wide = () => frame.get("limits")[1] - frame.get("limits")[0];
@@ -272,7 +272,7 @@ function words({ label, step, period }, h, start, formula, p) {
   for (let k = 0; k < step; k++) formula.step(end, h, p, end);
   const product = h * largestEigenvalue(formula.hessian(end, p));
   return (
-    `${from}: converges to (${[...end].map((x) => format(x, 3)).join(", ")}), where h times the sharpness is ` +
+    `${from}: converges to (${[...end].map((x) => format(Math.abs(x) < 5e-4 ? 0 : x, 3)).join(", ")}), where h times the sharpness is ` +
     `${format(product, 3)}, ${product <= 2 ? "below" : "above"} 2.`
   );
 }

@@ -25,13 +25,14 @@ class DescentExplorer2D(LiveFigure):
     objective : Objective
         Of two variables. Each of its parameters gets a slider.
     start : (float, float)
-    learning_rate : float
+    learning_rate : float, optional
+        Two fifths of the largest by default.
     steps : int
         Steps that are drawn.
     limits : (float, float, float, float)
         Left, right, lower and upper end of the picture.
-    largest_learning_rate : float
-        Where the slider ends.
+    largest_learning_rate : float, optional
+        Where the slider ends; by default 2.5 over the smallest sharpness where f is low.
     """
 
     source = "descent_explorer_2d.js"
@@ -51,34 +52,36 @@ class DescentExplorer2D(LiveFigure):
         self,
         objective,
         start=(1.5, 0.5),
-        learning_rate=0.5,
+        learning_rate=None,
         *,
         steps=60,
         limits=(-2.5, 2.5, -2.5, 2.5),
-        largest_learning_rate=2.0,
+        largest_learning_rate=None,
     ):
         require_dimension(objective, 2, "DescentExplorer2D")
         limits = [float(limit) for limit in limits]
+        largest = float(largest_learning_rate or 2.5 / _smallest_sharpness(objective, limits))
+        learning_rate = 0.4 * largest if learning_rate is None else learning_rate
         values = list(parameter_values(objective).values())
         formula, definition = objective.javascript(), outcome.javascript()
         loop = (HERE / "basin_worker.js").read_text(encoding="utf-8")
         super().__init__(
             objective,
             name="Gradient descent on {f}",
-            alt="Level lines of {f} with gradient descent from "
-            f"({start[0]:g}, {start[1]:g}) at learning rate {learning_rate:g}; behind them each "
-            "start is green where gradient descent converges and vermilion where it diverges; right, the "
-            "loss, and the learning rate times the sharpness, against the step.",
+            alt=f"Level lines of {{f}} with gradient descent from ({start[0]:g}, {start[1]:g}) at "
+            f"learning rate {learning_rate:g}; behind them each start is green where it converges "
+            "and vermilion where it diverges; right, the loss, and the learning rate times the "
+            "sharpness, against the step.",
             texts={"outcome": definition, "worker": "\n".join([formula, definition, loop])},
             sliders=3 + len(values),
             start=[
                 require_inside("start", x, *limits[2 * i : 2 * i + 2]) for i, x in enumerate(start)
             ],
-            learning_rate=require_inside("learning_rate", learning_rate, 0, largest_learning_rate),
+            learning_rate=require_inside("learning_rate", learning_rate, 0, largest),
             parameters=values,
             steps=steps,
             limits=limits,
-            largest_learning_rate=float(largest_learning_rate),
+            largest_learning_rate=largest,
             _parameter_ranges=[
                 sorted([0.2 * value, 2.5 * value]) if value else [-2.0, 2.0] for value in values
             ],
@@ -124,6 +127,14 @@ def _grid(limits, size):
     x = limits[0] + (limits[1] - limits[0]) * along
     y = limits[2] + (limits[3] - limits[2]) * along
     return np.stack(np.meshgrid(x, y), axis=-1)
+
+
+def _smallest_sharpness(objective, limits):
+    """Smallest positive sharpness in the lowest hundredth of a rectangle."""
+    points = _grid(limits, 201).reshape(-1, 2)
+    values = objective.value(points)
+    sharpness = objective.sharpness(points[values <= np.nanquantile(values, 0.01)])
+    return float(sharpness[sharpness > 0].min(initial=1e6))
 
 
 def _lowest_value(objective, limits):

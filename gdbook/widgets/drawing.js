@@ -55,12 +55,17 @@ export function channels(hex) {
   return [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
 }
 
+function lighter(hex, lift) {
+  const parts = channels(hex).map((c) => Math.round(c + lift * (255 - c)));
+  return `#${parts.map((c) => c.toString(16).padStart(2, "0")).join("")}`;
+}
+
 // The colours in force: those of the regimes come from Python, the others from the style sheet.
 // `changed` is called when the page or JupyterLab switches between light and dark.
 export class Theme {
-  constructor(root, regimes, changed) {
+  constructor(root, colours, changed) {
     this.root = root;
-    this.regimes = regimes;
+    this.colours = colours;
     this.observer = new MutationObserver(() => {
       this.read();
       changed();
@@ -78,6 +83,11 @@ export class Theme {
     this.muted = colour("muted");
     this.grid = colour("grid");
     this.font = style.fontFamily;
+    // a little lighter on a dark page
+    const lift = parseFloat(colour("lift")) / 100;
+    this.regimes = Object.fromEntries(
+      Object.entries(this.colours).map(([name, hex]) => [name, lighter(hex, lift)]),
+    );
   }
 
   remove() {

@@ -1,6 +1,6 @@
 // Gradient descent against the flows that shadow it: gradient flow and modified flows of order 1, 2, ...
 
-import { Frame } from "./controls.js";
+import { Frame, unit } from "./controls.js";
 import { clamp, format, short, symbol } from "./drawing.js";
 import { integrate } from "./integrate.js";
 import { levelLines, strokeLevels } from "./levels.js";
@@ -15,7 +15,7 @@ export default {
     const steps = model.get("steps");
     const flat = formula.variables.length === 1;
     const frame = new Frame({ model, el }, "FlowExplorer", {
-      learning_rate: [model.get("largest_learning_rate") / 1000, model.get("largest_learning_rate")],
+      learning_rate: [model.get("largest_learning_rate") / 200, model.get("largest_learning_rate")],
       order: [0, field.order],
       step: [1, steps],
       start: [Math.min(...limits), Math.max(...limits)],
@@ -33,23 +33,23 @@ export default {
       y: { limits: [1e-12, 1], label: "distance from the k-th iterate", log: true },
     });
 
-    frame.slider({ name: "learning_rate", label: "Learning rate h", step: 0.01 });
+    frame.slider({ name: "learning_rate", label: "Learning rate h", log: true });
     frame.slider({ name: "order", label: "Flows up to order", step: 1, digits: 0 });
     frame.slider({ name: "step", label: "Errors at step k", step: 1, digits: 0 });
     [first, second].slice(0, formula.variables.length).forEach((variable, i) => {
       const range = flat ? limits : limits.slice(2 * i, 2 * i + 2);
       const write = (value) => frame.set({ start: frame.get("start").with(i, value) });
       const read = () => frame.get("start")[i];
-      frame.slider({ name: variable, label: `Start ${variable}₀`, limits: range, step: 0.01, read, write });
+      frame.slider({ name: variable, label: `Start ${variable}₀`, limits: range, read, write });
     });
     frame.button("Reset", () => frame.reset());
-    const { regimes } = frame.theme;
-    const colourOf = (order) => regimes[order === 0 ? "gradient flow" : `modified flow ${((order - 1) % 3) + 1}`];
+    const colours = model.get("_colours");
+    const nameOf = (order) => (order === 0 ? "gradient flow" : `modified flow ${((order - 1) % 3) + 1}`);
     const dashOf = (order) => (order > 3 ? [7, 4] : []);
     frame.legend([
-      ["gradient descent", regimes["gradient descent"]],
-      ["gradient flow", colourOf(0)],
-      ...Array.from({ length: Math.min(3, field.order) }, (_, i) => [`order ${i + 1}`, colourOf(i + 1)]),
+      ["gradient descent", colours["gradient descent"]],
+      ["gradient flow", colours["gradient flow"]],
+      ...Array.from({ length: Math.min(3, field.order) }, (_, i) => [`order ${i + 1}`, colours[nameOf(i + 1)]]),
     ]);
 
     const place = (start) => (flat ? [0, start[0]] : start);
@@ -69,7 +69,8 @@ export default {
     });
     frame.keys(main, (dx, dy) => {
       const [x, y] = place(frame.get("start"));
-      moveTo(x + 0.01 * dx, y + 0.01 * (flat ? dx + dy : dy));
+      const move = unit(limits);
+      moveTo(x + move * dx, y + move * (flat ? dx + dy : dy));
     });
     frame.drag(errors, {
       grab: (px, py) => py > errors.top && py < errors.bottom,
@@ -81,6 +82,7 @@ export default {
     frame.report = () => described;
     frame.draw = (theme) => {
       const { learning_rate: h, order, step: k, start } = frame.state();
+      const colourOf = (n) => theme.regimes[nameOf(n)];
       const orbit = [Float64Array.from(start)];
       for (let n = 0; n < steps; n++) orbit.push(formula.step(orbit[n], h, parameters, new Float64Array(start.length)));
       const flows = Array.from({ length: order + 1 }, (_, n) =>
@@ -116,7 +118,7 @@ export default {
         errors.points(ks.slice(1), list.slice(1), { colour: colourOf(n), radius: 2.6 });
       });
       const parts = distances.map((list, n) => `${n === 0 ? "gradient flow" : `order ${n}`} ${size(list[k])}`);
-      frame.say(`h = ${short(h)}, distance from iterate ${k}: ${parts.join(", ")}.`, theme.regimes["gradient descent"]);
+      frame.say(`At h = ${short(h)}, distance from iterate ${k}: ${parts.join(", ")}.`, theme.regimes["gradient descent"]);
     };
     frame.request();
     return () => frame.remove();

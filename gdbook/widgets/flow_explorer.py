@@ -83,7 +83,9 @@ class FlowExplorer(LiveFigure):
             start=[
                 require_inside("start", x, *limits[2 * i : 2 * i + 2]) for i, x in enumerate(start)
             ],
-            learning_rate=require_inside("learning_rate", learning_rate, 0, largest_learning_rate),
+            learning_rate=require_inside(
+                "learning_rate", learning_rate, largest_learning_rate / 200, largest_learning_rate
+            ),
             order=order,
             step=step,
             steps=steps,
@@ -112,7 +114,7 @@ class FlowExplorer(LiveFigure):
         else:
             plot_contours(self.objective, (self.limits[:2], self.limits[2:]), main)
             main.set(xlim=self.limits[:2], ylim=self.limits[2:], xlabel="", ylabel="")
-        main.legend()
+        main.legend(frameon=True, framealpha=1, edgecolor="none")
         errors.set_title("distance from the $k$-th iterate", fontsize=9)
 
 

@@ -98,6 +98,8 @@ class LiveFigure(anywidget.AnyWidget):
             for ax in axes:
                 ax.tick_params(labelsize=8)
             self._draw_still(*axes)
+            for ax in axes:
+                ax.tick_params(which="minor", labelleft=False)
             file = io.BytesIO()
             figure.savefig(file, format="png", dpi=200, metadata={"Software": None})
         return base64.b64encode(file.getvalue()).decode()
@@ -149,7 +151,7 @@ def value_limits(objective, limits):
     """Limits of the vertical axis under the graph of a one-dimensional objective."""
     values = objective.value(np.linspace(*limits, 401)[:, np.newaxis])
     low, high = np.nanmin(values), np.nanmax(values)
-    return [float(low - 0.15 * (high - low)), float(high + 0.02 * (high - low))]
+    return [float(low - 0.3 * (high - low)), float(high + 0.02 * (high - low))]
 
 
 def draw_tangent_steps(ax, objective, orbit, limits, heights):

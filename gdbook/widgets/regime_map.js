@@ -1,7 +1,7 @@
 // The map of regimes: one learning rate, from gradient flow to divergence.
 // Left the curve with the orbit, right where orbits end for every learning rate at once.
 
-import { Frame } from "./controls.js";
+import { Frame, unit } from "./controls.js";
 import { channels, clamp, symbol } from "./drawing.js";
 import { orbitOf, regime, tangentSteps } from "./regimes.js";
 
@@ -32,16 +32,16 @@ export default {
       interactive: true,
     });
 
-    frame.slider({ name: "learning_rate", label: "Learning rate h", step: 0.01 });
+    frame.slider({ name: "learning_rate", label: "Learning rate h" });
     frame.button("Reset", () => frame.reset());
-    const { regimes } = frame.theme;
+    const colours = model.get("_colours");
     frame.legend([
-      ["monotone", regimes.stable],
-      ["oscillating", regimes.oscillating],
-      ["edge 2/L", regimes.edge],
-      ["periodic", regimes.periodic],
-      ["chaotic", regimes.chaotic],
-      ["diverges", regimes.diverged],
+      ["monotone", colours.stable],
+      ["oscillating", colours.oscillating],
+      ["edge 2/L", colours.edge],
+      ["periodic", colours.periodic],
+      ["chaotic", colours.chaotic],
+      ["diverges", colours.diverged],
     ]);
 
     const setRate = (h) => frame.set({ learning_rate: clamp(h, 0, largest) });
@@ -58,8 +58,8 @@ export default {
       },
       move: (px) => setStart(Number(curve.fromX(px).toFixed(3))),
     });
-    frame.keys(map, (dx, dy) => setRate(frame.get("learning_rate") + 0.01 * (dx + dy)));
-    frame.keys(curve, (dx, dy) => setStart(frame.get("start") + 0.01 * (dx + dy)));
+    frame.keys(map, (dx, dy) => setRate(frame.get("learning_rate") + unit([0, largest]) * (dx + dy)));
+    frame.keys(curve, (dx, dy) => setStart(frame.get("start") + unit([low, high]) * (dx + dy)));
 
     const columns = { counts: new Uint16Array(COLUMNS * ROWS), names: [] };
     const extend = () => {

@@ -68,9 +68,9 @@ class RegimeMap(LiveFigure):
             objective,
             name="The regimes of gradient descent on {f}",
             alt=f"Left, the graph of {{f}} with the first steps of gradient descent from {start:g} "
-            f"at learning rate {learning_rate:g}; right, where orbits end against the learning rate: "
-            "a minimum up to 2/L, then cycles whose period doubles, chaos, and nothing where all "
-            "orbits diverge.",
+            f"at learning rate {learning_rate:g}; right, where orbits end against the learning "
+            "rate: a minimum up to 2/L, then cycles whose period doubles, chaos, and nothing where "
+            "all orbits diverge.",
             texts={"outcome": outcome.javascript()},
             sliders=1,
             learning_rate=require_inside("learning_rate", learning_rate, 0, largest),

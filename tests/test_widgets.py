@@ -1,0 +1,458 @@
+"""Live figures without a browser: JavaScript against the package in Node, and what Python sends."""
+
+import base64
+import json
+import re
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import gdbook as gd
+from gdbook.outcome import javascript as outcome_javascript
+from gdbook.plots import COLOURS
+
+playwright = pytest.importorskip("playwright")
+
+WIDGETS = Path(gd.__file__).parent / "widgets"
+NODE = (
+    Path(playwright.__file__).parent
+    / "driver"
+    / ("node.exe" if sys.platform == "win32" else "node")
+)
+MODULES = sorted(WIDGETS.glob("*.js"))
+CATALOGUE = {name: getattr(gd.catalogue, name)() for name in gd.catalogue.__all__}
+TRANSCENDENTAL = {"cosine"}
+RATIONAL = sorted(set(CATALOGUE) - TRANSCENDENTAL)
+
+
+@pytest.fixture
+def node(tmp_path):
+    """Run a script in Node beside modules: it gets `data` and leaves plain data in `result`."""
+
+    def run(script, data, **modules):
+        for name, text in modules.items():
+            (tmp_path / f"{name}.mjs").write_text(text, encoding="utf-8")
+        for path in MODULES:
+            (tmp_path / path.name).write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
+        (tmp_path / "package.json").write_text('{"type": "module"}')
+        (tmp_path / "data.json").write_text(json.dumps(data))
+        (tmp_path / "main.mjs").write_text(
+            'import { readFileSync, writeFileSync } from "node:fs";\n'
+            'const data = JSON.parse(readFileSync("data.json", "utf8"));\n'
+            f"{script}\n"
+            'writeFileSync("result.json", JSON.stringify(result));\n'
+            "process.exit(0);\n",
+            encoding="utf-8",
+        )
+        subprocess.run([NODE, "main.mjs"], cwd=tmp_path, check=True, timeout=120)
+        return json.loads((tmp_path / "result.json").read_text())
+
+    return run
+
+
+def floats(nested):
+    """JSON's null is a number that is not finite."""
+    return np.array(nested, dtype=float)
+
+
+# One formula, two languages
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_one_step_and_derivatives_agree(name, node):
+    objective = CATALOGUE[name]
+    rng = np.random.default_rng(1)
+    points = rng.uniform(-3, 3, (1000, objective.dimension))
+    rates = rng.uniform(0, 2, 1000)
+    result = node(
+        """
+        import { value, gradient, hessian, step } from "./formula.mjs";
+        const result = {
+          value: data.points.map((x) => value(x)),
+          gradient: data.points.map((x) => [...gradient(x)]),
+          hessian: data.points.map((x) => [...hessian(x)]),
+          step: data.points.map((x, i) => [...step(x, data.rates[i])]),
+        };""",
+        {"points": points.tolist(), "rates": rates.tolist()},
+        formula=objective.javascript(),
+    )
+    gradient = objective.gradient(points)
+    expected = {
+        "value": objective.value(points),
+        "gradient": gradient,
+        "hessian": objective.hessian(points).reshape(1000, -1),
+        "step": points - rates[:, np.newaxis] * gradient,
+    }
+    for form, theirs in expected.items():
+        ours = floats(result[form])
+        assert ours.shape == theirs.shape
+        if name in TRANSCENDENTAL:
+            np.testing.assert_allclose(ours, theirs, rtol=1e-13, atol=1e-15, err_msg=form)
+        else:
+            assert (np.abs(ours - theirs) <= 4 * np.spacing(np.abs(theirs))).all(), form
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_fifty_steps_agree_where_they_converge(name, node):
+    objective = CATALOGUE[name]
+    rng = np.random.default_rng(2)
+    starts = rng.uniform(-1.5, 1.5, (40, objective.dimension))
+    rates = rng.uniform(0.01, 0.9, 40)
+    result = node(
+        """
+        import { step } from "./formula.mjs";
+        const result = data.starts.map((start, i) => {
+          const x = [...start];
+          for (let k = 0; k < 50; k++) step(x, data.rates[i], undefined, x);
+          return x;
+        });""",
+        {"starts": starts.tolist(), "rates": rates.tolist()},
+        formula=objective.javascript(),
+    )
+    stayed = 0
+    for start, rate, end in zip(starts, rates, result, strict=True):
+        orbit = gd.gradient_descent(objective, start, rate, 50)
+        # the quartic approaches its minimum too slowly to count as converged, yet it does converge
+        if gd.gradient_descent(objective, start, rate, 500).outcome.label != "diverged":
+            stayed += 1
+            np.testing.assert_allclose(floats(end), orbit.points[-1], rtol=1e-12, atol=1e-12)
+    assert stayed > 5
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_parameters_reach_the_formula(name, node):
+    objective = CATALOGUE[name]
+    parameters = {key: 0.7 + i for i, key in enumerate(objective.parameters)}
+    point = [0.4, -1.3][: objective.dimension]
+    result = node(
+        """
+        import { variables, parameters, value } from "./formula.mjs";
+        const result = { variables, parameters, value: value(data.point, data.parameters) };""",
+        {"point": point, "parameters": parameters},
+        formula=objective.javascript(),
+    )
+    assert result["variables"] == [str(v) for v in objective.variables]
+    assert result["parameters"] == {k: float(v) for k, v in objective.parameters.items()}
+    changed = objective.with_parameters(**parameters) if parameters else objective
+    assert result["value"] == pytest.approx(float(changed.value(point)), rel=1e-14)
+
+
+@pytest.mark.parametrize("name", RATIONAL)
+def test_outcomes_are_those_of_python(name, node):
+    objective = CATALOGUE[name]
+    rng = np.random.default_rng(3)
+    starts = rng.uniform(-1.6, 1.6, (200, objective.dimension))
+    rates = rng.uniform(0.05, 2.2, 200)
+    rates[:10] = np.linspace(1.05, 1.28, 10)  # cycles of the double well
+    result = node(
+        """
+        import { step } from "./formula.mjs";
+        import { outcomeOf } from "./outcome.mjs";
+        const { starts, rates } = data;
+        const result = starts.map((x, i) => outcomeOf(step, x, rates[i], undefined, 500));""",
+        {"starts": starts.tolist(), "rates": rates.tolist()},
+        formula=objective.javascript(),
+        outcome=outcome_javascript(),
+    )
+    labels = set()
+    for start, rate, theirs in zip(starts, rates, result, strict=True):
+        outcome = gd.gradient_descent(objective, start, rate, 500).outcome
+        ours = {"label": outcome.label, "step": outcome.step, "period": outcome.period}
+        assert ours == {key: theirs[key] for key in ours}
+        labels.add(outcome.label)
+    assert len(labels) > 1
+
+
+def test_labels_of_chaotic_orbits_agree_with_transcendental_formulas(node):
+    # digits of sine may differ between Python and the browser; what becomes of the orbits may not
+    starts = np.random.default_rng(4).uniform(-3, 3, (200, 1))
+    result = node(
+        """
+        import { step } from "./formula.mjs";
+        import { outcomeOf } from "./outcome.mjs";
+        const result = data.map((x) => outcomeOf(step, x, 1.7, undefined, 500).label);""",
+        starts.tolist(),
+        formula=CATALOGUE["cosine"].javascript(),
+        outcome=outcome_javascript(),
+    )
+    ours = [gd.gradient_descent(CATALOGUE["cosine"], x, 1.7, 500).outcome.label for x in starts]
+    assert result == ours
+
+
+@pytest.mark.parametrize("name", ["quadratic", "double_well", "scalar_factorization", "cosine"])
+def test_modified_field_agrees(name, node):
+    objective = CATALOGUE[name]
+    order = 3
+    field = gd.modified_field(objective, order)
+    points = np.random.default_rng(5).uniform(-1.5, 1.5, (100, objective.dimension))
+    result = node(
+        """
+        import { order, coefficients } from "./field.mjs";
+        const result = { order, values: data.map((x) => [...coefficients(x)]) };""",
+        points.tolist(),
+        field=field.javascript(),
+    )
+    assert result["order"] == order
+    coefficients = floats(result["values"]).reshape(100, order + 1, objective.dimension)
+    for h in (0.0, 0.1, 0.7):
+        sums = np.einsum("pkd,k->pd", coefficients, h ** np.arange(order + 1))
+        np.testing.assert_allclose(sums, field.evaluate(points, h), rtol=1e-11, atol=1e-12)
+
+
+# The modules of the figures
+
+
+@pytest.mark.parametrize(
+    "name, start", [("double_well", [0.3]), ("scalar_factorization", [1.6, 0.3])]
+)
+def test_integration_agrees_with_scipy(name, start, node):
+    objective = CATALOGUE[name]
+    result = node(
+        """
+        import { gradient } from "./formula.mjs";
+        import { integrate } from "./integrate.js";
+        const field = (x, out) => gradient(x, undefined, out).forEach((g, i) => (out[i] = -g));
+        const result = integrate(field, data, 0.25, 16).map((x) => [...x]);""",
+        start,
+        formula=objective.javascript(),
+    )
+    times = 0.25 * np.arange(17)
+    flow = gd.gradient_flow(objective, start, times).points
+    np.testing.assert_allclose(floats(result), flow, rtol=1e-8)
+
+
+def test_integration_ends_where_the_solution_does(node):
+    result = node(
+        """
+        import { integrate } from "./integrate.js";
+        const square = (x, out) => { out[0] = x[0] * x[0]; };
+        const result = integrate(square, [1], 0.3, 6).map((x) => x[0]);""",
+        None,
+    )
+    times = 0.3 * np.arange(7)
+    alive = times < 1
+    np.testing.assert_allclose(floats(result)[alive], 1 / (1 - times[alive]), rtol=1e-8)
+    assert np.isnan(floats(result)[~alive]).all()
+
+
+@pytest.mark.parametrize("rate", [0.5, 0.9, 1.2, 1.6])
+def test_worker_labels_are_outcomes(rate, node):
+    objective = gd.catalogue.scalar_factorization()
+    figure = gd.widgets.DescentExplorer2D(objective)
+    limits, size = [-2.5, 2.5, -2.0, 2.0], 20
+    result = node(
+        """
+        import { basinRows, labelNames } from "./worker.mjs";
+        const rows = [[0, 7], [7, 13]].map((some) => basinRows(data, data.size, ...some));
+        const result = {
+          labels: rows.flatMap((row) => [...row.labels].map((label) => labelNames[label])),
+          steps: rows.flatMap((row) => [...row.steps]),
+        };""",
+        {"limits": limits, "size": size, "learningRate": rate, "p": {"mu": 1.0}, "steps": 200},
+        worker=figure._texts["worker"],
+    )
+    centres = (np.arange(size) + 0.5) / size
+    outcomes = [
+        gd.gradient_descent(objective, [-2.5 + 5 * x, -2.0 + 4 * y], rate, 200).outcome
+        for y in centres
+        for x in centres
+    ]
+    assert result["labels"] == [outcome.label for outcome in outcomes]
+    assert result["steps"] == [outcome.step for outcome in outcomes]
+    assert len(set(result["labels"])) > 1
+
+
+def test_level_lines_lie_on_the_level(node):
+    result = node(
+        """
+        import { levelLines } from "./levels.js";
+        const result = levelLines((x) => x[0] * x[0] + x[1] * x[1], {}, [-1, 1, -1, 1]);""",
+        None,
+    )
+    ends = floats(result).reshape(-1, 2)
+    radii = (ends**2).sum(axis=1)
+    levels = np.unique(radii.round(2))
+    assert len(ends) > 1000 and len(levels) <= 14
+    assert np.abs(radii[:, np.newaxis] - levels).min(axis=1).max() < 0.006
+
+
+def test_numbers_for_people(node):
+    result = node(
+        """
+        import { format, short, ticks, decades, channels } from "./drawing.js";
+        const texts = (marks) => marks.map(({ text }) => text);
+        const result = {
+          format: [0, -1.5, 3.14159, 1e-7, Infinity, NaN].map((x) => format(x)),
+          short: [1, 0.1818, 1.5].map(short),
+          ticks: [texts(ticks(-2, 2, 4)), texts(ticks(0, 0.25, 5)), texts(ticks(-1.6, 1.6, 3))],
+          decades: [texts(decades(1e-3, 10, 10)), texts(decades(1e-12, 1, 4))],
+          channels: channels("#0072B2"),
+        };""",
+        None,
+    )
+    assert result["format"] == ["0.00", "−1.50", "3.14", "1.0 × 10⁻⁷", "∞", "undefined"]
+    assert result["short"] == ["1.00", "0.182", "1.50"]
+    assert result["ticks"] == [
+        ["−2", "−1", "0", "1", "2"],
+        ["0.00", "0.05", "0.10", "0.15", "0.20", "0.25"],
+        ["−1", "0", "1"],
+    ]
+    assert result["decades"] == [
+        ["10⁻³", "10⁻²", "10⁻¹", "1", "10¹"],
+        ["10⁻¹²", "10⁻⁸", "10⁻⁴", "1"],
+    ]
+    assert result["channels"] == [0, 0x72, 0xB2]
+
+
+QUADRATIC_REGIMES = {
+    0.3: ("monotone", "stable", "h = 0.30 is below 1/L = 1.00"),
+    1.0: ("one step", "stable", "h = 1.00 is exactly 1/L"),
+    1.5: ("oscillating", "oscillating", "h = 1.50 is between 1/L = 1.00 and 2/L = 2.00"),
+    2.0: ("period 2", "edge", "h = 2.00 is exactly 2/L"),
+    2.5: ("diverges", "diverged", "h = 2.50 is beyond 2/L = 2.00"),
+}
+WELL_REGIMES = {
+    0.4: ("monotone", "stable", "below 1/L = 0.50"),
+    0.8: ("oscillating", "oscillating", "between 1/L = 0.50 and 2/L = 1.00"),
+    1.15: ("period 2", "periodic", "beyond 2/L = 1.00"),
+    1.26: ("period 4", "periodic", "beyond 2/L = 1.00"),
+    1.9: ("chaotic", "chaotic", "beyond 2/L = 1.00"),
+    2.1: ("diverges", "diverged", "beyond 2/L = 1.00"),
+}
+
+
+@pytest.mark.parametrize(
+    "name, sharpness, regimes",
+    [("quadratic", 1, QUADRATIC_REGIMES), ("double_well", 2, WELL_REGIMES)],
+)
+def test_regimes_have_their_names(name, sharpness, regimes, node):
+    result = node(
+        """
+        import { step, hessian } from "./formula.mjs";
+        import { outcomeOf } from "./outcome.mjs";
+        import { orbitOf, regime } from "./regimes.js";
+        const result = data.rates.map((h) => {
+          const outcome = outcomeOf(step, [0.3], h, undefined, 4096);
+          const orbit = orbitOf(step, 0.3, h, undefined, 300);
+          const curvature = hessian([orbit.at(-1)])[0];
+          return regime({ outcome, orbit, learningRate: h, curvature, sharpness: data.sharpness });
+        });""",
+        {"rates": list(regimes), "sharpness": sharpness},
+        formula=CATALOGUE[name].javascript(),
+        outcome=outcome_javascript(),
+    )
+    for found, (regime, colour, words) in zip(result, regimes.values(), strict=True):
+        assert (found["name"], found["colour"]) == (regime, colour)
+        assert words in found["words"]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
+def test_modules_keep_the_rules(path):
+    text = path.read_text(encoding="utf-8")
+    code = re.sub(r"//.*", "", text)
+    assert not re.search(r"\beval\s*\(|new Function|innerHTML|document\.write|https?:", code)
+    assert not re.search(r'setTimeout\(\s*["`]|\.on\w+\s*=\s*["`]', code)
+    # relative imports only, of files that exist
+    imported = re.findall(r'\bfrom\s+"([^"]*)"', code)
+    assert all(name.startswith("./") for name in imported)
+    assert all((WIDGETS / name).exists() for name in imported if name != "./figure.js")
+    assert not re.search(r"#[0-9a-fA-F]{6}", code), "colours come from Python and from style.css"
+
+
+# What Python sends
+
+
+@pytest.fixture(scope="module")
+def figures():
+    catalogue = gd.catalogue
+    return [
+        gd.widgets.RegimeMap(),
+        gd.widgets.DescentExplorer1D(catalogue.quadratic(), start=1.0, learning_rate=1.5),
+        gd.widgets.DescentExplorer2D(catalogue.scalar_factorization(), learning_rate=0.6),
+        gd.widgets.FlowExplorer(catalogue.quadratic(), start=1.0, learning_rate=0.5),
+        gd.widgets.FlowExplorer(catalogue.scalar_factorization(), (1.6, 0.3), 0.3),
+    ]
+
+
+def test_stills_are_pictures_of_the_size_they_promise(figures):
+    for figure in figures:
+        png = base64.b64decode(figure._still)
+        assert png.startswith(b"\x89PNG")
+        width, height = struct.unpack(">II", png[16:24])
+        assert [width, height] == [2 * size for size in figure._still_size]
+        assert figure._space[0] == pytest.approx(height / width, abs=2e-3)
+
+
+def test_stills_are_repeatable():
+    first, second = (gd.widgets.RegimeMap()._still for _ in range(2))
+    assert first == second
+
+
+def test_texts_import_nothing_and_jupyter_gets_one_module(figures):
+    for figure in figures:
+        for text in figure._texts.values():
+            assert not re.search(r"^\s*import\b|\bfrom\s+\"", text, flags=re.M)
+        assert "./" not in re.sub(r'"data:[^"]*"', "", figure._esm)
+        assert figure._esm.count("data:text/javascript;base64,") == 1
+        assert (WIDGETS / figure._source).exists()
+        assert f'"{type(figure).__name__}"' in (WIDGETS / figure._source).read_text("utf-8")
+
+
+def test_figures_speak_and_share_the_colours(figures):
+    for figure in figures:
+        assert "f(x" in figure._name and "f(x" in figure._alt and "**" not in figure._alt
+        assert len(figure._alt) > 80 and "{" not in figure._alt and "  " not in figure._alt
+        assert figure._colours == COLOURS
+        assert figure._css == (WIDGETS / "style.css").read_text("utf-8")
+
+
+def test_state_is_plain_and_can_be_set(figures):
+    for figure in figures:
+        state = figure.get_state([*type(figure).class_own_traits(), "_space", "_texts"])
+        assert json.loads(json.dumps(state)) == state
+    one = gd.widgets.DescentExplorer1D(gd.catalogue.quadratic())
+    one.learning_rate = 1.25
+    assert one.get_state("learning_rate") == {"learning_rate": 1.25}
+
+
+def test_drawing_a_still_leaves_matplotlib_alone():
+    code = (
+        "import matplotlib, matplotlib.pyplot as plt, gdbook as gd;"
+        "before = dict(matplotlib.rcParams); gd.widgets.RegimeMap();"
+        "assert dict(matplotlib.rcParams) == before; assert plt.get_fignums() == []"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_smoothness_is_the_sharpness_where_the_objective_is_lowest():
+    catalogue = gd.catalogue
+    assert gd.widgets.RegimeMap().smoothness == pytest.approx(2, rel=1e-12)
+    assert gd.widgets.DescentExplorer1D(catalogue.quadratic(4.0)).smoothness == 4.0
+    assert gd.widgets.DescentExplorer1D(catalogue.quartic()).smoothness == pytest.approx(12.0)
+    bowl = gd.widgets.DescentExplorer2D(catalogue.quadratic_bowl(1.0, 10.0), learning_rate=0.1)
+    assert bowl.largest_learning_rate == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(
+    "make, words",
+    [
+        (lambda w, c: w.DescentExplorer1D(c.scalar_factorization()), "one|1 variable"),
+        (lambda w, c: w.DescentExplorer2D(c.quadratic()), "2 variables"),
+        (lambda w, c: w.RegimeMap(c.quadratic_bowl()), "1 variable"),
+        (lambda w, c: w.FlowExplorer(gd.Objective("x + y + z", "x y z"), (0, 0, 0)), "one or two"),
+        (lambda w, c: w.DescentExplorer1D(c.quadratic(), learning_rate=9), "learning_rate.*9"),
+        (lambda w, c: w.RegimeMap(start=7), "start.*between -1.6 and 1.6"),
+        (
+            lambda w, c: w.FlowExplorer(c.quadratic(), order=5, max_order=3),
+            "order.*between 0 and 3",
+        ),
+        (lambda w, c: w.FlowExplorer(c.quadratic(), start=float("nan"), limits=(-1, 1)), "start"),
+    ],
+)
+def test_bad_settings_are_named(make, words):
+    with pytest.raises(ValueError, match=words):
+        make(gd.widgets, gd.catalogue)
