@@ -50,10 +50,10 @@ def copy_mathjax(app, exception):
 
 
 def remove_unused(app, exception):
-    """Delete source maps, thebe, and icons as a script of 1.5 MB (a font draws the same ones)."""
+    """Delete source maps, templates, thebe, and 1.5 MB of icons that a font draws as well."""
     if exception or app.builder.format != "html":
         return
     static = Path(app.outdir, "_static")
-    for pattern in ("*.map", "sphinx-thebe.*", "fontawesome.js*"):
+    for pattern in ("*.map", "sphinx-thebe.*", "fontawesome.js*", "*webpack-macros.html"):
         for file in static.rglob(pattern):
             file.unlink()

@@ -25,6 +25,8 @@ SCRIPTS = re.compile(r"(?:<script[^>]*>.*?</script>\s*)+", re.S)
 THEBE = re.compile(r'<script type="text/x-thebe-config">.*?</script>\s*', re.S)
 THEBE_NAME = re.compile(r"<script>kernelName = '[^']*'</script>\s*")
 ICONS = re.compile(r"<(?:script|link)[^>]*scripts/fontawesome\.js[^>]*>(?:</script>)?\s*")
+# sphinx-proof gives all proofs of a page, and all statements, one and the same id
+PROOF = re.compile(r'<div class="proof admonition" id="proof">\s*<p>Proof\.')
 FOOT = re.compile(r'<p class="provenance">.*?</p>', re.S)
 
 
@@ -56,6 +58,8 @@ def finished(text, foot, address_of):
         text = pattern.sub("", text)
     for handler, mark in CLICKS.items():
         text = text.replace(handler, mark)
+    text = PROOF.sub('<div class="proof proof-text admonition"><p><em>Proof.</em>', text)
+    text = text.replace(' id="proof-content"', "")
     text = SCRIPTS.sub(lambda found: without_inline(found[0], address_of), text)
     text = FOOT.sub(lambda _: f'<p class="provenance">{foot}</p>', text)
     if META not in text:

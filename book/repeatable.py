@@ -4,7 +4,10 @@ import re
 from pathlib import Path
 from zlib import crc32
 
-ASSET = re.compile(r'(?<=")((?:\.\./)*_static/[\w./-]+\.(?:css|js))(?:\?v=[0-9a-f]+)?(?=")')
+# Scripts and styles whose names do not tell their content yet
+ASSET = re.compile(
+    r'(?<=")((?:\.\./)*_static/(?!live/|inline/|mathjax/)[\w./-]+\.(?:css|js))(?:\?v=[0-9a-f]+)?(?=")'
+)
 
 
 def setup(app):
