@@ -25,6 +25,7 @@ export class BasinPicture {
   ask(limits, learningRate, p, steps) {
     this.job += 1;
     this.asked = performance.now();
+    delete this.timings.full;
     this.remaining = this.workers.length;
     this.coarseRows = 0;
     this.limitsAsked = limits;

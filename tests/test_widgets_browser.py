@@ -1,0 +1,333 @@
+"""Live figures in a real browser, as Jupyter gets them, on a page with nothing else."""
+
+import json
+
+import pytest
+
+import gdbook as gd
+
+pytest.importorskip("playwright")
+
+ADDRESS = "http://figures.test/"
+PAGE = """<!doctype html>
+<html lang="en" data-theme="light"><head><title>Figures</title><link rel="icon" href="data:,">
+<style>body { margin: 0 }</style></head><body><main id="here"></main></body></html>"""
+
+# A model with anywidget's interface; the figure's clean-up function stays at hand.
+START = """async ({ state, css, esm }) => {
+  const bus = new EventTarget(), wrapped = new Map();
+  const model = {
+    get: (name) => state[name],
+    set: (name, value) => {
+      state[name] = value;
+      bus.dispatchEvent(new Event(`change:${name}`));
+      bus.dispatchEvent(new Event("change"));
+    },
+    save_changes() {},
+    on: (type, f) => { wrapped.set(f, () => f()); bus.addEventListener(type, wrapped.get(f)); },
+    off: (type, f) => bus.removeEventListener(type, wrapped.get(f)),
+  };
+  document.head.append(Object.assign(document.createElement("style"), { textContent: css }));
+  const address = URL.createObjectURL(new Blob([esm], { type: "text/javascript" }));
+  const el = document.getElementById("here");
+  window.model = model;
+  window.stop = await (await import(address)).default.render({ model, el });
+}"""
+
+catalogue = gd.catalogue
+FIGURES = {
+    "RegimeMap": lambda: gd.widgets.RegimeMap(),
+    "DescentExplorer1D": lambda: gd.widgets.DescentExplorer1D(
+        catalogue.quadratic(), start=1.0, learning_rate=1.5
+    ),
+    "DescentExplorer2D": lambda: gd.widgets.DescentExplorer2D(
+        catalogue.scalar_factorization(), start=(0.3, 2.0), learning_rate=0.5
+    ),
+    "FlowExplorer": lambda: gd.widgets.FlowExplorer(
+        catalogue.scalar_factorization(), start=(1.6, 0.3), learning_rate=0.3
+    ),
+    "FlowExplorer in one dimension": lambda: gd.widgets.FlowExplorer(
+        catalogue.quadratic(), start=1.0, learning_rate=0.5
+    ),
+}
+
+
+@pytest.fixture
+def show(browser):
+    """Open a page with one figure; when the test ends, nothing may have gone wrong on it."""
+    problems, contexts = [], []
+
+    def open_page(figure, width=1000, **options):
+        context = browser.new_context(viewport={"width": width, "height": 900}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on(
+            "console",
+            lambda message: problems.append(message.text) if message.type == "error" else None,
+        )
+        page.on(
+            "request",
+            lambda request: (
+                None
+                if request.url.startswith((ADDRESS, "data:", "blob:"))
+                else problems.append(request.url)
+            ),
+        )
+        page.route(ADDRESS, lambda route: route.fulfill(body=PAGE, content_type="text/html"))
+        page.goto(ADDRESS)
+        state = figure.get_state()
+        del state["layout"]
+        page.evaluate(START, {"state": state, "css": figure._css, "esm": figure._esm})
+        page.wait_for_function(
+            "document.querySelector('[data-live]').liveFigure.timings.redraw.length"
+        )
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert problems == []
+
+
+def state(page):
+    """State of the figure after it has drawn."""
+    page.evaluate("() => new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r)))")
+    return page.evaluate("document.querySelector('[data-live]').liveFigure.state()")
+
+
+def picture(page, canvas=0):
+    """Pixels of a canvas as text."""
+    state(page)
+    return page.evaluate(f"document.querySelectorAll('canvas')[{canvas}].toDataURL()")
+
+
+def status(page):
+    return page.locator("[data-status]").inner_text()
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_slider_moves_the_drawing_by_keyboard_and_by_pointer(name, show):
+    page = show(FIGURES[name]())
+    sliders = page.locator("input[type=range]")
+    for i in range(sliders.count()):
+        slider = sliders.nth(i)
+        label = slider.get_attribute("aria-label")
+        before = picture(page, 0) + picture(page, 1) + status(page)
+        slider.focus()
+        lowest = float(slider.input_value()) == float(slider.get_attribute("min"))
+        slider.press("ArrowRight" if lowest else "ArrowLeft")
+        after = picture(page, 0) + picture(page, 1) + status(page)
+        assert after != before, f"{label} by keyboard"
+        box = slider.bounding_box()
+        assert box["height"] >= 24
+        page.mouse.click(box["x"] + 0.35 * box["width"], box["y"] + box["height"] / 2)
+        assert picture(page, 0) + picture(page, 1) + status(page) != after, f"{label} by pointer"
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_numbers_can_be_typed_and_reset_takes_all_back(name, show):
+    page = show(FIGURES[name]())
+    before = state(page)
+    number = page.locator("input[type=number]").first
+    number.fill("0.25")
+    assert state(page)["learning_rate"] == 0.25
+    number.fill("1e9")
+    assert state(page)["learning_rate"] == 0.25
+    page.get_by_role("button", name="Reset").click()
+    after = state(page)
+    traits = ("learning_rate", "start", "limits", "order", "step", "parameters")
+    assert {k: after.get(k) for k in traits} == {k: before.get(k) for k in traits}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_start_can_be_dragged_and_moved_by_arrow_keys(name, show):
+    page = show(FIGURES[name]())
+    canvas = page.locator("canvas").first
+    before = state(page)["start"]
+    canvas.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Shift+ArrowUp")
+    by_keys = state(page)["start"]
+    assert by_keys != before
+    page.get_by_role("button", name="Reset").click()
+    x, y = handle(page, name)
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 30, y + 20, steps=4)
+    page.mouse.up()
+    assert state(page)["start"] not in (before, by_keys)
+
+
+def handle(page, name):
+    """Where the start stands on the screen."""
+    box = page.locator("canvas").first.bounding_box()
+    left, right = box["x"] + 46, box["x"] + box["width"] - 12
+    top, bottom = box["y"] + 26, box["y"] + box["height"] - 36
+    now = state(page)
+    limits = page.evaluate("model.get('limits')")
+    if "in one dimension" in name:
+        return left, bottom - (now["start"][0] - limits[0]) / (limits[1] - limits[0]) * (
+            bottom - top
+        )
+    if len(limits) == 4:
+        x, y, heights = *now["start"], limits[2:]
+    else:
+        x, heights = now["start"], page.evaluate("model.get('_value_limits')")
+        y = x * x / 2 if name == "DescentExplorer1D" else (x * x - 1) ** 2 / 4
+    return (
+        left + (x - limits[0]) / (limits[1] - limits[0]) * (right - left),
+        bottom - (y - heights[0]) / (heights[1] - heights[0]) * (bottom - top),
+    )
+
+
+def test_states_are_those_of_python(show):
+    page = show(FIGURES["DescentExplorer1D"]())
+    orbit = gd.gradient_descent(catalogue.quadratic(), 1.0, 1.5, 40)
+    assert state(page)["orbit"] == orbit.points[:, 0].tolist()
+    assert state(page)["regime"] == "oscillating"
+    assert status(page) == "Oscillating, converges: h = 1.50 is between 1/L = 1.00 and 2/L = 2.00."
+
+
+def test_flow_errors_are_those_of_python(show):
+    page = show(FIGURES["FlowExplorer"]())
+    objective = catalogue.scalar_factorization()
+    iterate = gd.gradient_descent(objective, (1.6, 0.3), 0.3, 1).points[-1]
+    for order, error in enumerate(state(page)["errors"]):
+        flow = gd.modified_flow(objective, (1.6, 0.3), [0.0, 0.3], 0.3, order)
+        assert error == pytest.approx(sum((flow.points[-1] - iterate) ** 2) ** 0.5, rel=1e-6)
+
+
+def test_map_names_the_regimes(show):
+    page = show(FIGURES["RegimeMap"]())
+    page.wait_for_function(
+        "document.querySelector('[data-live]').liveFigure.state().columns.length === 560"
+    )
+    columns = state(page)["columns"]
+    at = [columns[int(560 * h / 2.2)] for h in (0.2, 0.7, 1.1, 1.25, 1.4, 1.9, 2.1)]
+    assert at == ["stable", "oscillating", "periodic", "periodic", "chaotic", "chaotic", "diverged"]
+
+
+def test_basin_picture_is_quick_and_leaves_the_page_free(show):
+    page = show(FIGURES["DescentExplorer2D"]())
+    done = "document.querySelector('[data-live]').liveFigure.timings.full !== undefined"
+    page.wait_for_function(done)
+    counts = state(page)["basin"]
+    assert sum(counts.values()) == 400 * 400 and min(counts["converged"], counts["diverged"]) > 1000
+    result = page.evaluate(
+        """async () => {
+          const figure = document.querySelector("[data-live]").liveFigure;
+          const slider = document.querySelector("input[type=range]");
+          const tasks = [];
+          const note = (list) => list.getEntries().forEach((entry) => tasks.push(entry.duration));
+          new PerformanceObserver(note).observe({ type: "longtask" });
+          const full = [];
+          for (let i = 0; i < 5; i++) {
+            slider.value = 0.3 + 0.1 * i;
+            slider.dispatchEvent(new Event("input", { bubbles: true }));
+            do await new Promise((r) => setTimeout(r, 30));
+            while (figure.timings.full === undefined);
+            full.push(figure.timings.full);
+          }
+          const redraw = figure.timings.redraw.slice().sort((a, b) => a - b);
+          return { full, tasks, coarse: figure.timings.coarse, redraw: redraw[redraw.length >> 1] };
+        }"""
+    )
+    print(json.dumps(result))
+    # generous: the machine may be busy; the numbers aimed at are 150 ms, no task of 50 ms, and 4 ms
+    assert min(result["full"]) < 1000
+    assert result["redraw"] < 16
+
+
+def test_a_newer_wish_ends_the_work_on_the_one_before(show):
+    page = show(FIGURES["DescentExplorer2D"]())
+    slider = page.locator("input[type=range]").first
+    slider.focus()
+    for _ in range(12):
+        slider.press("ArrowRight")
+    state(page)
+    done = "document.querySelector('[data-live]').liveFigure.timings.full !== undefined"
+    page.wait_for_function(done)
+    assert sum(state(page)["basin"].values()) == 400 * 400
+
+
+def test_zoom_by_button_key_and_wheel(show):
+    page = show(FIGURES["DescentExplorer2D"]())
+    canvas = page.locator("canvas").first
+    widths = [5.0]
+
+    def shrunk():
+        limits = state(page)["limits"]
+        widths.append(limits[1] - limits[0])
+        return widths[-1] < widths[-2]
+
+    page.get_by_role("button", name="Zoom in").click()
+    assert shrunk()
+    canvas.hover()
+    page.mouse.wheel(0, -300)
+    assert not shrunk(), "without the focus the wheel belongs to the page"
+    canvas.focus()
+    page.mouse.wheel(0, -300)
+    assert shrunk()
+    page.keyboard.press("+")
+    assert shrunk()
+    before = state(page)["limits"]
+    page.keyboard.press("d")
+    assert state(page)["limits"][0] > before[0]
+
+
+def test_play_and_single_steps(show):
+    page = show(FIGURES["DescentExplorer1D"]())
+    whole = picture(page)
+    page.get_by_role("button", name="One step").click()
+    first = picture(page)
+    page.get_by_role("button", name="One step").click()
+    assert len({whole, first, picture(page)}) == 3
+    page.get_by_role("button", name="Play").click()
+    assert page.get_by_role("button", name="Pause").count() == 1
+
+
+def test_reduced_motion_has_no_play(show):
+    page = show(FIGURES["DescentExplorer1D"](), reduced_motion="reduce")
+    assert not page.get_by_role("button", name="Play").is_visible()
+    assert page.get_by_role("button", name="One step").is_visible()
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_theme_changes_redraw_and_a_phone_is_wide_enough(name, show):
+    page = show(FIGURES[name](), width=390, has_touch=True, device_scale_factor=2)
+    light = picture(page)
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    page.wait_for_timeout(50)
+    assert picture(page) != light
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    boxes = [button.bounding_box() for button in page.locator("button:visible").all()]
+    assert boxes and all(box["height"] >= 36 and box["width"] >= 44 for box in boxes)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("width", [360, 760])
+def test_figure_is_as_high_as_the_space_kept_for_it(name, width, show):
+    figure = FIGURES[name]()
+    page = show(figure, width=width)
+    ratio, below, ratio_narrow, below_narrow = figure._space
+    expected = ratio_narrow * width + below_narrow if width < 600 else ratio * width + below
+    assert page.locator("[data-live]").bounding_box()["height"] == pytest.approx(expected, abs=1)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_axe_finds_nothing(name, show):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    page = show(FIGURES[name]())
+    for theme in ("light", "dark"):
+        page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
+        results = axe.Axe().run(page, context="[data-live]")
+        assert results.violations_count == 0, results.generate_report()
+
+
+def test_the_figure_goes_without_a_trace(show):
+    page = show(FIGURES["DescentExplorer2D"]())
+    page.evaluate("window.stop()")
+    page.evaluate("model.set('learning_rate', 0.7)")
+    page.wait_for_timeout(50)
+    assert page.locator("[data-live]").count() == 0
