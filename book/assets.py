@@ -14,6 +14,7 @@ def setup(app):
     app.connect("build-finished", copy_mathjax)
     app.connect("build-finished", remove_unused)
     app.add_css_file("book.css")
+    app.add_js_file("typesetting.js")
     app.add_js_file("page.js", loading_method="defer")
 
 

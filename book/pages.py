@@ -59,7 +59,8 @@ def finished(text, foot, address_of):
     for handler, mark in CLICKS.items():
         text = text.replace(handler, mark)
     text = PROOF.sub('<div class="proof proof-text admonition"><p><em>Proof.</em>', text)
-    text = text.replace(' id="proof-content"', "")
+    for attribute in (' id="proof-content"', ' role="doc-biblioentry"'):  # the latter is obsolete
+        text = text.replace(attribute, "")
     text = SCRIPTS.sub(lambda found: without_inline(found[0], address_of), text)
     text = FOOT.sub(lambda _: f'<p class="provenance">{foot}</p>', text)
     if META not in text:
