@@ -3,6 +3,7 @@
 import { channels } from "./drawing.js";
 
 export const LABEL_COLOURS = { converged: "stable", diverged: "diverged", periodic: "periodic", bounded: "chaotic" };
+const COARSE = 40;
 const LABELS = Object.keys(LABEL_COLOURS); // in the order of the worker's numbers
 
 export class BasinPicture {
@@ -27,11 +28,12 @@ export class BasinPicture {
     this.asked = performance.now();
     delete this.timings.full;
     this.remaining = this.workers.length;
-    this.coarseRows = 0;
+    this.coarseRows = COARSE;
+    this.waiting = [];
     this.limitsAsked = limits;
     this.workers.forEach((worker, part) =>
       worker.postMessage({
-        job: this.job, part, parts: this.workers.length, limits, size: this.size, learningRate, p, steps,
+        job: this.job, part, parts: this.workers.length, limits, sizes: [COARSE, this.size], learningRate, p, steps,
       }),
     );
   }
@@ -44,21 +46,24 @@ export class BasinPicture {
       if (this.remaining === 0) this.changed();
       return;
     }
-    if (data.size !== this.size) {
-      // the coarse pass replaces the picture before once it is whole
-      this.coarse = this.coarseRows === 0 ? [data] : [...this.coarse, data];
-      this.coarseRows += data.labels.length / data.size;
-      if (this.coarseRows < data.size) return;
+    // the picture before stands until the coarse pass is whole; a quick worker may be further already
+    this.waiting.push(data);
+    if (data.size !== this.size) this.coarseRows -= data.labels.length / data.size;
+    if (this.coarseRows > 0) return;
+    const whole = this.coarseRows === 0;
+    if (whole) {
+      this.coarseRows = -1;
       this.timings.coarse = performance.now() - this.asked;
-      this.pieces = this.coarse;
       this.limits = this.limitsAsked;
-    } else {
-      this.pieces.push(data);
+      this.pieces = [];
+      this.waiting.sort((a, b) => a.size - b.size);
     }
-    this.fresh.push(...(data.size === this.size ? [data] : this.pieces));
+    this.pieces.push(...this.waiting);
+    this.fresh.push(...this.waiting);
+    this.waiting = [];
     // what is fresh waits a little for company: drawing for every piece would take the time from the workers
     const now = performance.now();
-    if (data.size !== this.size || now - this.shown > 60) {
+    if (whole || now - this.shown > 60) {
       this.shown = now;
       this.changed();
     }

@@ -1,8 +1,8 @@
 // The loop of the basin picture. Python joins the text of the formula and of the outcome in front of it,
 // so `step` and `outcomeOf` are in scope and the worker imports nothing.
 //
-// A message { job, part, parts, limits, size, learningRate, p, steps } asks for one share of a picture, in two passes:
-// a coarse one and the full one. Every piece is sent as { job, size, first, labels, steps }, rows counted from below.
+// A message { job, part, parts, limits, sizes, learningRate, p, steps } asks for one share of a picture, in passes
+// of growing size. Every piece is sent as { job, size, first, labels, steps }, rows counted from below.
 // A new message ends the work on the one before.
 
 export const labelNames = ["converged", "diverged", "periodic", "bounded"];
@@ -23,7 +23,6 @@ export function basinRows({ limits: [x0, x1, y0, y1], learningRate, p, steps }, 
   return { labels, steps: reached };
 }
 
-const COARSE = 40;
 const ROWS = 5; // per piece: a few milliseconds, so that a newer message is heard soon
 
 let current = 0;
@@ -33,12 +32,11 @@ pause.port1.onmessage = () => waiting.shift()();
 const breathe = () => new Promise((resolve) => pause.port2.postMessage(waiting.push(resolve)));
 
 async function work(request) {
-  const { job, part, parts, size } = request;
-  for (const [pixels, rows] of [[COARSE, COARSE / parts], [size, ROWS]]) {
-    for (let first = part * rows; first < pixels; first += parts * rows) {
-      const count = Math.min(rows, pixels - first);
-      const piece = basinRows(request, pixels, first, count);
-      self.postMessage({ job, size: pixels, first, ...piece }, [piece.labels.buffer, piece.steps.buffer]);
+  const { job, part, parts, sizes } = request;
+  for (const size of sizes) {
+    for (let first = part * ROWS; first < size; first += parts * ROWS) {
+      const piece = basinRows(request, size, first, Math.min(ROWS, size - first));
+      self.postMessage({ job, size, first, ...piece }, [piece.labels.buffer, piece.steps.buffer]);
       await breathe();
       if (job !== current) return;
     }

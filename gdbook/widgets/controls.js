@@ -147,7 +147,7 @@ export class Frame {
     this.removals.push(() => window.removeEventListener("keydown", listener, true));
   }
 
-  // `act(dx, dy, event)` with unit moves for the arrow keys, ten times as much with Shift; `others` for single keys.
+  // `act(dx, dy)` with unit moves for the arrow keys, ten times as much with Shift; `others` for single keys.
   keys(plot, act, others = {}) {
     const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
     this.keyHandlers.set(plot.canvas, (event) => {

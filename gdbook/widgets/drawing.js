@@ -251,7 +251,7 @@ export class Plot {
     c.stroke();
   }
 
-  text(words, x, y, { colour, align = "left", dx = 0, dy = 0, size = 12 } = {}) {
+  text(words, x, y, { align = "left", dx = 0, dy = 0, size = 12 }) {
     const c = this.context;
     c.font = `${size}px ${this.theme.font}`;
     c.textAlign = align;
@@ -259,17 +259,16 @@ export class Plot {
     c.lineJoin = "round";
     c.lineWidth = 4;
     c.strokeStyle = this.theme.background;
-    c.fillStyle = colour ?? this.theme.foreground;
+    c.fillStyle = this.theme.foreground;
     const [px, py] = [this.toX(x) + dx, this.toY(y) + dy];
     c.strokeText(words, px, py);
     c.fillText(words, px, py);
   }
 
   // An offscreen canvas laid over the rectangle `[x0, x1, y0, y1]` of the axes.
-  picture(image, [x0, x1, y0, y1], smooth = true) {
+  picture(image, [x0, x1, y0, y1]) {
     const c = this.context;
     const [left, top] = [this.toX(x0), this.toY(y1)];
-    c.imageSmoothingEnabled = smooth;
     c.drawImage(image, left, top, this.toX(x1) - left, this.toY(y0) - top);
   }
 

@@ -59,6 +59,7 @@ class LiveFigure(anywidget.AnyWidget):
 
     def __init__(self, objective, *, name, alt, texts, sliders, **state):
         self.objective = objective
+        glue = (HERE / "jupyter.js").read_text(encoding="utf-8")
         formula = str(objective).replace("**", "^")
         wide, narrow = self.ratios
         super().__init__(
@@ -74,7 +75,7 @@ class LiveFigure(anywidget.AnyWidget):
             ],
             _alt=alt.format(f=formula),
             _name=name.format(f=formula),
-            _esm=_inlined((HERE / "jupyter.js").read_text(encoding="utf-8"), self.source),
+            _esm=_inlined(glue.replace("./figure.js", f"./{self.source}")),
             _css=(HERE / "style.css").read_text(encoding="utf-8"),
             **state,
         )
@@ -178,12 +179,11 @@ def _axes_box(panel, width, height):
     return [x0 / width, 1 - y1 / height, (x1 - x0) / width, (y1 - y0) / height]
 
 
-def _inlined(text, figure="./figure.js"):
+def _inlined(text):
     """A module's text with the modules that it imports inside it as data addresses."""
 
     def inline(match):
-        name = figure if match[1] == "figure.js" else match[1]
-        inner = _inlined((HERE / name).read_text(encoding="utf-8"))
+        inner = _inlined((HERE / match[1]).read_text(encoding="utf-8"))
         return f'from "data:text/javascript;base64,{base64.b64encode(inner.encode()).decode()}"'
 
     return re.sub(r'from "\./([\w.]+\.js)"', inline, text)
