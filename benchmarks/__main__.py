@@ -1,0 +1,25 @@
+"""Run all subjects, or those named: ``python -m benchmarks series``."""
+
+import sys
+from importlib import import_module
+from pathlib import Path
+
+from benchmarks import harness
+
+SUBJECTS = ["series"]
+FOLDER = Path(__file__).resolve().parent.parent / "_build" / "benchmarks"
+
+
+def main(names):
+    unknown = sorted(set(names) - set(SUBJECTS))
+    if unknown:
+        sys.exit(f"no benchmark named {unknown[0]!r}; there are: {', '.join(SUBJECTS)}")
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name in names or SUBJECTS:
+        text = f"{harness.machine()}\n\n{import_module(f'benchmarks.{name}').report()}\n"
+        print(text)
+        (FOLDER / f"{name}.md").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
