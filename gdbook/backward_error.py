@@ -211,7 +211,11 @@ class ModifiedField:
                 )
         g = f.gradient_expression
         parts = [f.smooth_expression, sympy.expand(g.dot(g)) / 4]
-        parts += [_potential(vector, f.variables, n) for n, vector in self._beyond_first()]
+        parts += [
+            _potential(vector, f.variables, n)
+            for n, vector in enumerate(self.coefficients)
+            if n > 1
+        ]
         h = sympy.Symbol("h", real=True)
         return Objective(
             sum(h**n * part for n, part in enumerate(parts[: self.order + 1])),
@@ -219,9 +223,6 @@ class ModifiedField:
             {**f.parameters, "h": learning_rate},
             f"{f.name}_{self.order}",
         )
-
-    def _beyond_first(self):
-        return list(enumerate(self.coefficients))[2:]
 
     def javascript(self):
         """Text of an ES module that imports nothing and computes the coefficients.

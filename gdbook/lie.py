@@ -53,57 +53,55 @@ def modified_coefficients_of(field, variables, order):
     field = [algebra.rewrite(component) for component in field]
     algebra.close(order)
     ring = _ring(len(algebra.symbols))
-    numerators, denominators = _recursion(
-        ring, *_integral(ring, field, algebra.symbols), _derivation(ring, algebra), order
+    vectors = _recursion(
+        ring, _integral(ring, field, algebra.symbols), _derivation(ring, algebra), order
     )
     to_expression = _Expressions(algebra.expressions)
     return [
-        [to_expression(ring.terms(component), denominator) for component in vector]
-        for vector, denominator in zip(numerators, denominators, strict=True)
+        [to_expression(ring.terms(component), denominator) for component in numerators]
+        for numerators, denominator in vectors
     ]
 
 
-def _recursion(ring, field, denominator, differentiate, order):
-    """Numerators and denominators of F_0, ..., F_order from those of F_0."""
-    fields, denominators = [field], [denominator]
-    lie = {(1, 0): (field, denominator)}
+def _recursion(ring, field, differentiate, order):
+    """F_0, ..., F_order; a vector here is its numerators and their common denominator."""
+    lie = {(1, 0): field}
 
     @cache
     def jacobian(k, m):
-        vector, den = lie[k, m]
-        rows, factor = differentiate(vector)
-        return rows, den * factor
+        numerators, denominator = lie[k, m]
+        rows, factor = differentiate(numerators)
+        return rows, denominator * factor
 
     for n in range(1, order + 1):
-        terms = []
+        parts = []
         for k in range(2, n + 2):
             m = n + 1 - k
-            pairs = [(i, *jacobian(k - 1, m - i)) for i in range(m + 1)]
-            den = lcm(*(denominators[i] * d for i, _, d in pairs))
-            # The common denominator goes into the shorter factor.
-            factors = [[f * (den // (denominators[i] * d)) for f in fields[i]] for i, _, d in pairs]
-            total = [
-                sum(
-                    (
-                        derivative * component
-                        for (_, rows, _), vector in zip(pairs, factors, strict=True)
-                        for derivative, component in zip(rows[c], vector, strict=True)
-                    ),
-                    ring.zero,
-                )
-                for c in range(len(field))
-            ]
-            lie[k, m] = total, den
-            terms.append((total, den * factorial(k)))
-        den = lcm(*(d for _, d in terms))
-        total = [ring.zero] * len(field)
-        for vector, d in terms:
-            total = [t - v * (den // d) for t, v in zip(total, vector, strict=True)]
-        total, den = _reduced(ring, total, den)
-        fields.append(total)
-        denominators.append(den)
-        lie[1, n] = total, den
-    return fields, denominators
+            products = [(jacobian(k - 1, m - i), lie[1, i]) for i in range(m + 1)]
+            numerators, denominator = lie[k, m] = _sum_of_products(ring, products)
+            parts.append((numerators, -factorial(k) * denominator))
+        lie[1, n] = _reduced(ring, *_sum(ring, parts))
+    return [lie[1, n] for n in range(order + 1)]
+
+
+def _sum_of_products(ring, products):
+    """Sum of matrices times vectors."""
+    common = lcm(*(d * e for (_, d), (_, e) in products))
+    # The common denominator goes into the vectors, which are shorter.
+    products = [
+        (rows, [component * (common // (d * e)) for component in vector])
+        for (rows, d), (vector, e) in products
+    ]
+    return [
+        sum((a * b for row, v in each for a, b in zip(row, v, strict=True)), ring.zero)
+        for each in zip(*([(row, v) for row in rows] for rows, v in products), strict=True)
+    ], common
+
+
+def _sum(ring, vectors):
+    common = lcm(*(d for _, d in vectors))
+    vectors = [[component * (common // d) for component in vector] for vector, d in vectors]
+    return [sum(components, ring.zero) for components in zip(*vectors, strict=True)], common
 
 
 def _reduced(ring, vector, denominator):
@@ -239,13 +237,16 @@ class _Expressions:
 
     def __call__(self, terms, denominator):
         parts = [self._term(m, sympy.Rational(c, denominator)) for m, c in terms.items()]
-        return _ordered(sympy.Add, parts) if self._only_symbols else sympy.Add(*parts)
+        if not self._only_symbols:
+            return sympy.Add(*parts)
+        return sympy.Add._from_args(sorted(parts, key=_sympy_order))
 
     def _term(self, monomial, coefficient):
         powers = self._powers(monomial)
         if not self._only_symbols:
             return sympy.Mul(coefficient, *powers)
-        return sympy.Mul._from_args([coefficient, *powers][coefficient == 1 and bool(powers) :])
+        factors = powers if powers and coefficient == 1 else [coefficient, *powers]
+        return sympy.Mul._from_args(factors)
 
     def _powers(self, monomial):
         if monomial not in self._products:
@@ -255,7 +256,3 @@ class _Expressions:
 
 
 _sympy_order = cmp_to_key(sympy.Basic.compare)
-
-
-def _ordered(operation, parts):
-    return operation._from_args(sorted(parts, key=_sympy_order))
