@@ -211,11 +211,9 @@ class ModifiedField:
                 )
         g = f.gradient_expression
         parts = [f.smooth_expression, sympy.expand(g.dot(g)) / 4]
-        parts += [
-            _potential(vector, f.variables, n)
-            for n, vector in enumerate(self.coefficients)
-            if n > 1
-        ]
+        for n, vector in enumerate(self.coefficients):
+            if n > 1:
+                parts.append(_potential(vector, f.variables, n))
         h = sympy.Symbol("h", real=True)
         return Objective(
             sum(h**n * part for n, part in enumerate(parts[: self.order + 1])),
