@@ -212,33 +212,42 @@ def test_map_names_the_regimes(show):
 
 def test_basin_picture_is_quick_and_leaves_the_page_free(show):
     page = show(FIGURES["DescentExplorer2D"]())
-    done = "document.querySelector('[data-live]').liveFigure.timings.full !== undefined"
-    page.wait_for_function(done)
+    page.wait_for_function("document.querySelector('[data-live]').liveFigure.timings.full")
     counts = state(page)["basin"]
     assert sum(counts.values()) == 400 * 400 and min(counts["converged"], counts["diverged"]) > 1000
+    chrome = page.context.new_cdp_session(page)
+    chrome.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def worked():
+        metrics = chrome.send("Performance.getMetrics")["metrics"]
+        return 1000 * next(m["value"] for m in metrics if m["name"] == "TaskDuration")
+
+    before = worked()
     result = page.evaluate(
         """async () => {
-          const figure = document.querySelector("[data-live]").liveFigure;
+          const { timings } = document.querySelector("[data-live]").liveFigure;
           const slider = document.querySelector("input[type=range]");
-          const tasks = [];
-          const note = (list) => list.getEntries().forEach((entry) => tasks.push(entry.duration));
-          new PerformanceObserver(note).observe({ type: "longtask" });
           const full = [];
-          for (let i = 0; i < 5; i++) {
+          timings.redraw.length = 0;
+          for (let i = 0; i < 8; i++) {
             slider.value = 0.3 + 0.1 * i;
             slider.dispatchEvent(new Event("input", { bubbles: true }));
             do await new Promise((r) => setTimeout(r, 30));
-            while (figure.timings.full === undefined);
-            full.push(figure.timings.full);
+            while (timings.full === undefined);
+            full.push(timings.full);
           }
-          const redraw = figure.timings.redraw.slice().sort((a, b) => a - b);
-          return { full, tasks, coarse: figure.timings.coarse, redraw: redraw[redraw.length >> 1] };
+          const redraw = timings.redraw.sort((a, b) => a - b)[timings.redraw.length >> 1];
+          return { full, coarse: timings.coarse, redraw };
         }"""
     )
+    result["main thread"] = (worked() - before) / 8
     print(json.dumps(result))
-    # generous: the machine may be busy; the numbers aimed at are 150 ms, no task of 50 ms, and 4 ms
-    assert min(result["full"]) < 1000
-    assert result["redraw"] < 16
+    # Computing time, which a busy machine does not change: all that the page's own thread does for
+    # one picture. No task of it is longer than the sum.
+    assert result["main thread"] < 50
+    # Times on the clock have room for a machine that does other things as well.
+    assert min(result["full"]) < 600
+    assert result["redraw"] < 12
 
 
 def test_a_newer_wish_ends_the_work_on_the_one_before(show):

@@ -77,9 +77,9 @@ export class Frame {
     });
   }
 
-  // The status line, with a small square in the colour of what it says.
-  say(words, colour) {
-    this.status.style.setProperty("--live-colour", colour);
+  // The status line, with a small square in the colour of the regime or method that it speaks of.
+  say(words, name) {
+    this.status.style.setProperty("--live-colour", this.theme.colours[name]);
     if (this.status.textContent !== words) this.status.textContent = words;
   }
 

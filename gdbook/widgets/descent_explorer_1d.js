@@ -117,7 +117,7 @@ export default {
       const ks = above.map((_, k) => k);
       losses.line(ks, above, { colour, width: 1.5 });
       losses.points(ks, above, { colour: theme.regimes[now.colour], radius: 2.5 });
-      frame.say(now.words, theme.regimes[now.colour]);
+      frame.say(now.words, now.colour);
     };
     frame.request();
     return () => frame.remove();

@@ -133,7 +133,7 @@ export default {
       edge.line([0, model.get("steps")], [2, 2], { colour: theme.regimes.edge, width: 2, dash: [6, 4] });
       edge.line(sharpness.map((_, k) => k), sharpness, { colour, width: 1.5 });
       edge.points(sharpness.map((_, k) => k), sharpness, { colour, radius: 2.2 });
-      frame.say(words(outcome, h, start, formula, p), theme.regimes[LABEL_COLOURS[outcome.label]]);
+      frame.say(words(outcome, h, start, formula, p), LABEL_COLOURS[outcome.label]);
     };
     frame.request();
     return () => frame.remove();

@@ -118,7 +118,7 @@ export default {
         errors.points(ks.slice(1), list.slice(1), { colour: colourOf(n), radius: 2.6 });
       });
       const parts = distances.map((list, n) => `${n === 0 ? "gradient flow" : `order ${n}`} ${size(list[k])}`);
-      frame.say(`At h = ${short(h)}, distance from iterate ${k}: ${parts.join(", ")}.`, theme.regimes["gradient descent"]);
+      frame.say(`At h = ${short(h)}, distance from iterate ${k}: ${parts.join(", ")}.`, "gradient descent");
     };
     frame.request();
     return () => frame.remove();

@@ -90,7 +90,7 @@ export default {
       const align = h < 0.5 * largest ? "left" : "right";
       map.text(now.name, h, high, { align, dx: align === "left" ? 12 : -12, dy: 14, size: 14 });
       map.handle(h, high, colour);
-      frame.say(now.words, colour);
+      frame.say(now.words, now.colour);
     };
     // the map grows in slices of a few milliseconds, so that the page answers meanwhile
     const grow = () => {
@@ -171,6 +171,6 @@ function bands(map, { names }, theme, { largest, low, high, sharpness }) {
   });
   for (const [h, words] of [[1 / sharpness, "1/L"], [2 / sharpness, "2/L"]]) {
     map.line([h, h], [low, high], { colour: theme.regimes.edge, width: 1.5, dash: [5, 4] });
-    map.text(words, h, low, { dx: 5, dy: -22 });
+    map.text(words, h, low, { align: "right", dx: -5, dy: -22 });
   }
 }
