@@ -11,10 +11,11 @@ pytest.importorskip("playwright")
 ADDRESS = "http://figures.test/"
 PAGE = """<!doctype html>
 <html lang="en" data-theme="light"><head><title>Figures</title><link rel="icon" href="data:,">
-<style>body { margin: 0 }</style></head><body><main id="here"></main></body></html>"""
+<style>body, figure { margin: 0 !important }</style></head><body>
+<figure id="live-1"><main id="here"></main></figure></body></html>"""
 
 # A model with anywidget's interface; the figure's clean-up function stays at hand.
-START = """async ({ state, css, esm }) => {
+START = """async ({ state, css, esm, shared }) => {
   const bus = new EventTarget(), wrapped = new Map();
   const model = {
     get: (name) => state[name],
@@ -30,6 +31,7 @@ START = """async ({ state, css, esm }) => {
   document.head.append(Object.assign(document.createElement("style"), { textContent: css }));
   const address = URL.createObjectURL(new Blob([esm], { type: "text/javascript" }));
   const el = document.getElementById("here");
+  if (shared !== null) el.parentElement.className = "live-figure";
   window.model = model;
   window.stop = await (await import(address)).default.render({ model, el });
 }"""
@@ -57,7 +59,7 @@ def show(browser):
     """Open a page with one figure; when the test ends, nothing may have gone wrong on it."""
     problems, contexts = [], []
 
-    def open_page(figure, width=1000, **options):
+    def open_page(figure, width=1000, shared=None, **options):
         context = browser.new_context(viewport={"width": width, "height": 900}, **options)
         contexts.append(context)
         page = context.new_page()
@@ -75,10 +77,11 @@ def show(browser):
             ),
         )
         page.route(ADDRESS, lambda route: route.fulfill(body=PAGE, content_type="text/html"))
-        page.goto(ADDRESS)
+        page.goto(ADDRESS + (shared or ""))
         state = figure.get_state()
         del state["layout"]
-        page.evaluate(START, {"state": state, "css": figure._css, "esm": figure._esm})
+        data = {"state": state, "css": figure._css, "esm": figure._esm, "shared": shared}
+        page.evaluate(START, data)
         page.wait_for_function(
             "document.querySelector('[data-live]').liveFigure.timings.redraw.length"
         )
@@ -342,3 +345,29 @@ def test_the_figure_goes_without_a_trace(show):
     page.evaluate("model.set('learning_rate', 0.7)")
     page.wait_for_timeout(50)
     assert page.locator("[data-live]").count() == 0
+
+
+def test_the_address_carries_the_state(show):
+    page = show(FIGURES["DescentExplorer2D"](), shared="#live-1?learning_rate=0.75&start=0.5,-1")
+    assert state(page)["learning_rate"] == 0.75 and state(page)["start"] == [0.5, -1]
+    page.locator("input[type=number]").first.fill("0.25")
+    page.wait_for_function("location.hash.includes('learning_rate=0.25&start=0.5,-1')")
+    page.get_by_role("button", name="Reset").click()
+    assert state(page)["learning_rate"] == 0.5 and state(page)["start"] == [0.3, 2.0]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "#live-1?learning_rate=99&start=1",
+        "#live-1?learning_rate=NaN&start=1,2,3&limits=a,b,c,d",
+        "#live-1?learning_rate=&start=,&parameters=<script>",
+        "#live-2?learning_rate=0.75",
+        "#an-anchor",
+    ],
+)
+def test_nonsense_in_the_address_is_not_believed(address, show):
+    page = show(FIGURES["DescentExplorer2D"](), shared=address)
+    found = state(page)
+    assert found["learning_rate"] == 0.5 and found["start"] == [0.3, 2.0]
+    assert found["limits"] == [-2.5, 2.5, -2.5, 2.5] and found["parameters"] == [1.0]
