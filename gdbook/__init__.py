@@ -10,19 +10,13 @@ _load, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=["catalogue", "outcome", "plots", "widgets"],
     submod_attrs={
-        "backward_error": [
-            "ModifiedField",
-            "interpolated_field",
-            "modified_coefficients",
-            "modified_field",
-            "optimal_truncation",
-            "principal_flow",
-            "tree_coefficients",
-        ],
+        "backward_error": ["ModifiedField", "interpolated_field", "modified_field"],
         "descent": ["Orbit", "gradient_descent", "silver_learning_rates"],
-        "flow": ["Trajectory", "gradient_flow", "modified_flow"],
+        "flow": ["Trajectory", "gradient_flow", "modified_flow", "principal_flow"],
         "objective": ["Differentiable", "Objective"],
         "outcome": ["Outcome"],
+        "series": ["Truncation", "modified_coefficients", "optimal_truncation"],
+        "trees": ["TreeCoefficients", "tree_coefficients"],
     },
 )
 

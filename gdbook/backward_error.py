@@ -13,11 +13,11 @@ from functools import cached_property
 import numpy as np
 import sympy
 
-from gdbook import source
+from gdbook import arguments, source
 from gdbook.lie import modified_coefficients_of
-from gdbook.objective import Objective, as_points
-from gdbook.series import modified_coefficients, optimal_truncation, require_formula
-from gdbook.trees import derivative_weights, natural, tree_coefficients
+from gdbook.objective import Objective, require_formula
+from gdbook.series import modified_coefficients, optimal_truncation
+from gdbook.trees import derivative_weights, tree_coefficients
 
 __all__ = [
     "ModifiedField",
@@ -25,7 +25,6 @@ __all__ = [
     "modified_coefficients",
     "modified_field",
     "optimal_truncation",
-    "principal_flow",
     "tree_coefficients",
 ]
 
@@ -73,7 +72,7 @@ def modified_field(objective, order):
     [Matrix([[-x**3 - x]]), Matrix([[-3*x**5/2 - 2*x**3 - x/2]])]
     """
     require_formula(objective)
-    order = natural(order, "order", 0)
+    order = arguments.natural(order, "order", 0)
     vectors = modified_coefficients_of(-objective.gradient_expression, objective.variables, order)
     return ModifiedField(objective, [sympy.Matrix(vector) for vector in vectors])
 
@@ -119,8 +118,8 @@ class ModifiedField:
                [-2.66666667]])
         """
         d = self.objective.dimension
-        points = as_points(points, d)
-        h = _number(learning_rate)
+        points = arguments.points(points, d)
+        h = arguments.number(learning_rate, "learning_rate")
         parameters = [float(value) for value in self.objective.parameters.values()]
         out = np.zeros(points.shape)
         with np.errstate(all="ignore"):
@@ -299,8 +298,8 @@ def interpolated_field(orbit_points, learning_rate, terms):
     >>> print(interpolated_field(orbit, 0.1, terms=8).round(7), (np.log(0.9) / 0.1).round(7))
     -1.0536052 -1.0536052
     """
-    terms = natural(terms, "terms", 1)
-    h = _positive(learning_rate)
+    terms = arguments.natural(terms, "terms", 1)
+    h = arguments.positive(learning_rate, "learning_rate")
     points = np.asarray(orbit_points, dtype=float)
     if points.ndim == 0 or len(points) <= terms:
         raise ValueError(
@@ -311,85 +310,3 @@ def interpolated_field(orbit_points, learning_rate, terms):
     with np.errstate(all="ignore"):
         # The weights sum to zero: differences from the start lose fewer digits.
         return np.tensordot(weights, points[1 : terms + 1] - points[0], axes=1) / h
-
-
-def principal_flow(objective, start, times, learning_rate):
-    r"""Principal flow of Rosca et al., the part of the modified field without third derivatives.
-
-    .. math:: \dot x = \operatorname{Re}\frac{\log(1 - hH)}{hH}\,g, \qquad
-              g = \nabla f(x),\quad H = \nabla^2 f(x),
-
-    a function of the symmetric matrix H: each eigenvalue :math:`\lambda` counts with
-    :math:`\log|1 - h\lambda| / (h\lambda)`. It keeps all terms :math:`h^n H^n g` of the modified
-    field [1]_, which are all there are for a quadratic. Beyond :math:`h\lambda = 1` the logarithm
-    has the imaginary part :math:`\pi`, which makes gradient descent oscillate; this real flow
-    follows its amplitude alone.
-
-    Parameters
-    ----------
-    objective : Objective
-    start : array_like, shape (d,)
-    times : array_like, shape (n,)
-        Increasing, none negative.
-    learning_rate : float
-        h.
-
-    Returns
-    -------
-    Trajectory
-        ``nan`` where the velocity is infinite: all eigenvalues of hH that matter at the start are 1
-        exactly, and gradient descent arrives in one step.
-
-    Raises
-    ------
-    ValueError
-        If h is not positive, or for bad start or times.
-
-    References
-    ----------
-    .. [1] M. Rosca, Y. Wu, C. Qin, B. Dherin, "On a continuous time model of gradient descent
-       dynamics and instability in deep learning", Transactions on Machine Learning Research (2023).
-
-    Examples
-    --------
-    On :math:`x^2/2` with h = 3/2 the modulus after k steps is :math:`(1/2)^k`:
-
-    >>> import gdbook as gd
-    >>> principal_flow(gd.catalogue.quadratic(), 1.0, [0, 1.5, 3], 1.5).points.ravel().round(9)
-    array([1.  , 0.5 , 0.25])
-    """
-    from gdbook.flow import integrate  # flow itself needs modified_field
-
-    require_formula(objective)
-    h = _positive(learning_rate)
-
-    def field(x):
-        gradient, hessian = objective.gradient(x), objective.hessian(x)
-        if not np.isfinite(hessian).all():
-            return np.full_like(x, np.nan)
-        eigenvalues, vectors = np.linalg.eigh(hessian)
-        return vectors @ (_logarithm_over(h * eigenvalues) * (vectors.T @ gradient))
-
-    return integrate(objective, field, start, times)
-
-
-def _logarithm_over(z):
-    """log|1 - z| / z, which is -1 at 0."""
-    zero = z == 0
-    with np.errstate(divide="ignore"):
-        logarithm = np.where(z < 1, np.log1p(-np.minimum(z, 1)), np.log(np.abs(1 - z)))
-    return np.where(zero, -1.0, logarithm / np.where(zero, 1.0, z))
-
-
-def _positive(learning_rate):
-    h = _number(learning_rate)
-    if not (np.isfinite(h) and h > 0):
-        raise ValueError(f"learning_rate must be positive and finite, not {learning_rate!r}")
-    return h
-
-
-def _number(learning_rate):
-    try:
-        return float(learning_rate)
-    except (TypeError, ValueError):
-        raise TypeError(f"learning_rate must be a number, not {learning_rate!r}") from None

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gdbook.objective import Objective, as_points
+from gdbook import arguments
+from gdbook.objective import Objective
 from gdbook.outcome import Outcome, outcome_of
 
 __all__ = ["Orbit", "gradient_descent", "silver_learning_rates"]
@@ -68,7 +69,7 @@ def gradient_descent(objective, start, learning_rate, steps=None):
     >>> gradient_descent(Objective("x^2/2", "x"), 1.0, 2.5, steps=100).outcome
     Outcome(label='diverged', step=35, period=0)
     """
-    start = _start(objective, start)
+    start = arguments.point(start, objective, "start")
     learning_rates = _learning_rates(learning_rate, steps)
     gradient = objective.gradient_at if isinstance(objective, Objective) else _floats(objective)
     points = np.full((len(learning_rates) + 1, len(start)), np.nan)
@@ -115,23 +116,11 @@ def silver_learning_rates(count, smoothness=1.0):
     >>> silver_learning_rates(7).round(4)
     array([1.4142, 2.    , 1.4142, 3.4142, 1.4142, 2.    , 1.4142])
     """
-    count = _count(count, "count")
-    if not (np.isfinite(smoothness) and smoothness > 0):
-        raise ValueError(f"smoothness must be a positive number, not {smoothness!r}")
+    count = arguments.natural(count, "count")
+    smoothness = arguments.positive(smoothness, "smoothness")
     i = np.arange(1, count + 1)
     valuation = np.log2(i & -i)  # exact: i & -i is the largest power of two that divides i
     return (1 + (1 + np.sqrt(2)) ** (valuation - 1)) / smoothness
-
-
-def _start(objective, start):
-    start = np.asarray(start) if not isinstance(start, np.ndarray) else start
-    dimension = objective.dimension if isinstance(objective, Objective) else start.size
-    start = as_points(start, dimension, "start")
-    if start.ndim != 1:
-        raise ValueError(f"start must be one point of shape ({dimension},), not {start.shape}")
-    if not np.isfinite(start).all():
-        raise ValueError(f"start must be finite, not {start}")
-    return start
 
 
 def _learning_rates(learning_rate, steps):
@@ -144,8 +133,8 @@ def _learning_rates(learning_rate, steps):
     if rates.ndim == 0:
         if steps is None:
             raise ValueError("steps must be given where learning_rate is one number")
-        rates = np.full(_count(steps, "steps"), rates)
-    elif rates.ndim > 1 or (steps is not None and len(rates) != _count(steps, "steps")):
+        rates = np.full(arguments.natural(steps, "steps"), rates)
+    elif rates.ndim > 1 or (steps is not None and len(rates) != arguments.natural(steps, "steps")):
         raise ValueError(
             f"learning_rate must be one number or one for each of the {steps} steps; "
             f"its shape is {rates.shape}"
@@ -153,12 +142,6 @@ def _learning_rates(learning_rate, steps):
     if not np.isfinite(rates).all():
         raise ValueError(f"learning_rate must be finite, not {learning_rate!r}")
     return rates
-
-
-def _count(count, name):
-    if isinstance(count, bool | np.bool_) or int(count) != count or count < 0:
-        raise ValueError(f"{name} must be a whole number, zero or more, not {count!r}")
-    return int(count)
 
 
 def _floats(objective):

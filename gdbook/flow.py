@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gdbook import arguments
 from gdbook.backward_error import modified_field
-from gdbook.objective import as_points
+from gdbook.objective import require_formula
 
-__all__ = ["Trajectory", "gradient_flow", "integrate", "modified_flow"]
+__all__ = ["Trajectory", "gradient_flow", "integrate", "modified_flow", "principal_flow"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +84,72 @@ def modified_flow(objective, start, times, learning_rate, order):
     return integrate(objective, lambda x: field.evaluate(x, learning_rate), start, times)
 
 
+def principal_flow(objective, start, times, learning_rate):
+    r"""Principal flow of Rosca et al., the part of the modified field without third derivatives.
+
+    .. math:: \dot x = \operatorname{Re}\frac{\log(1 - hH)}{hH}\,g, \qquad
+              g = \nabla f(x),\quad H = \nabla^2 f(x),
+
+    a function of the symmetric matrix H: each eigenvalue :math:`\lambda` counts with
+    :math:`\log|1 - h\lambda| / (h\lambda)`. It keeps all terms :math:`h^n H^n g` of the modified
+    field [1]_, which are all there are for a quadratic. Beyond :math:`h\lambda = 1` the logarithm
+    has the imaginary part :math:`\pi`, which makes gradient descent oscillate; this real flow
+    follows its amplitude alone.
+
+    Parameters
+    ----------
+    objective : Objective
+    start : array_like, shape (d,)
+    times : array_like, shape (n,)
+        Increasing, none negative.
+    learning_rate : float
+        h.
+
+    Returns
+    -------
+    Trajectory
+        ``nan`` where the velocity is infinite: all eigenvalues of hH that matter at the start are 1
+        exactly, and gradient descent arrives in one step.
+
+    Raises
+    ------
+    ValueError
+        If h is not positive, or for bad start or times.
+
+    References
+    ----------
+    .. [1] M. Rosca, Y. Wu, C. Qin, B. Dherin, "On a continuous time model of gradient descent
+       dynamics and instability in deep learning", Transactions on Machine Learning Research (2023).
+
+    Examples
+    --------
+    On :math:`x^2/2` with h = 3/2 the modulus after k steps is :math:`(1/2)^k`:
+
+    >>> import gdbook as gd
+    >>> principal_flow(gd.catalogue.quadratic(), 1.0, [0, 1.5, 3], 1.5).points.ravel().round(9)
+    array([1.  , 0.5 , 0.25])
+    """
+    require_formula(objective)
+    h = arguments.positive(learning_rate, "learning_rate")
+
+    def field(x):
+        gradient, hessian = objective.gradient(x), objective.hessian(x)
+        if not np.isfinite(hessian).all():
+            return np.full_like(x, np.nan)
+        eigenvalues, vectors = np.linalg.eigh(hessian)
+        return vectors @ (_logarithm_over(h * eigenvalues) * (vectors.T @ gradient))
+
+    return integrate(objective, field, start, times)
+
+
+def _logarithm_over(z):
+    """log|1 - z| / z, which is -1 at 0."""
+    zero = z == 0
+    with np.errstate(divide="ignore"):
+        logarithm = np.where(z < 1, np.log1p(-np.minimum(z, 1)), np.log(np.abs(1 - z)))
+    return np.where(zero, -1.0, logarithm / np.where(zero, 1.0, z))
+
+
 def integrate(objective, field, start, times):
     r"""Solution of :math:`\dot x = F(x)` as a `Trajectory` with the values of an objective.
 
@@ -107,9 +174,7 @@ def integrate(objective, field, start, times):
     """
     from scipy.integrate import solve_ivp
 
-    start = as_points(start, getattr(objective, "dimension", np.size(start)), "start")
-    if start.ndim != 1 or not np.isfinite(start).all():
-        raise ValueError(f"start must be one finite point, not {start}")
+    start = arguments.point(start, objective, "start")
     times = _times(times)
     points = np.full((len(times), len(start)), np.nan)
     points[times == 0] = start

@@ -15,9 +15,9 @@ from sympy.parsing.sympy_parser import (
     standard_transformations,
 )
 
-from gdbook import source
+from gdbook import arguments, source
 
-__all__ = ["Differentiable", "Objective"]
+__all__ = ["Differentiable", "Objective", "require_formula"]
 
 FUNCTIONS = (
     *("exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "asin", "acos", "atan", "sqrt"),
@@ -256,9 +256,9 @@ class Objective:
         return f"Objective({str(self.expression)!r}, {names!r}{values})"
 
     def _repr_latex_(self):
-        arguments = ", ".join(sympy.latex(v) for v in self.variables)
+        variables = ", ".join(sympy.latex(v) for v in self.variables)
         head = sympy.latex(sympy.Symbol(self.name))
-        return rf"$\displaystyle {head}({arguments}) = {sympy.latex(self.expression)}$"
+        return rf"$\displaystyle {head}({variables}) = {sympy.latex(self.expression)}$"
 
     # How it is done
 
@@ -288,7 +288,7 @@ class Objective:
         )
 
     def _evaluate(self, function, points, shape):
-        points = as_points(points, self.dimension)
+        points = arguments.points(points, self.dimension)
         with np.errstate(all="ignore"):
             results = function(*np.moveaxis(points, -1, 0), *self._parameter_values)
         out = np.empty((*points.shape[:-1], len(results)))
@@ -297,26 +297,13 @@ class Objective:
         return out.reshape(points.shape[:-1] + shape)
 
 
-def as_points(points, dimension, name="points"):
-    """Array of floats whose last axis has length `dimension`, or an error that says what it has.
-
-    A single number is a point of dimension one.
-    """
-    try:
-        array = np.asarray(points)
-        if np.iscomplexobj(array):
-            raise TypeError
-        array = array.astype(float)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be real numbers, not {points!r}") from None
-    if dimension == 1 and array.ndim == 0:
-        array = array[np.newaxis]
-    if array.ndim == 0 or array.shape[-1] != dimension:
-        raise ValueError(
-            f"{name} must have {dimension} coordinates along the last axis; "
-            f"the shape given is {array.shape}"
+def require_formula(objective):
+    """Refuse objectives that are given by data or code instead of a formula."""
+    if not isinstance(objective, Objective):
+        raise TypeError(
+            f"objective must be a gdbook.Objective, not {type(objective).__name__}; "
+            "interpolated_field needs only the iterates of gradient descent"
         )
-    return array
 
 
 def _names(variables):
@@ -432,25 +419,25 @@ def _as_piecewise(expression):
         return _extreme(
             expression.args, sympy.Gt if isinstance(expression, sympy.Max) else sympy.Lt
         )
-    arguments = [_as_piecewise(argument) for argument in expression.args]
+    parts = [_as_piecewise(argument) for argument in expression.args]
     u = expression.args[0]
     if isinstance(expression, sympy.Abs):
-        (value,) = arguments
+        (value,) = parts
         return sympy.Piecewise((value, u > 0), (0, sympy.Eq(u, 0)), (-value, True))
     if isinstance(expression, sympy.sign):
         return sympy.Piecewise((1, u > 0), (-1, u < 0), (0, True))
-    return expression.func(*arguments)
+    return expression.func(*parts)
 
 
-def _extreme(arguments, better):
+def _extreme(values, better):
     # Constants last: at a tie they win, so Max(x, 0) has derivative 0 at 0.
-    arguments = sorted(arguments, key=lambda a: (a.is_number, a.sort_key()))
+    ordered = sorted(values, key=lambda a: (a.is_number, a.sort_key()))
     return sympy.Piecewise(
         *[
             (
                 _as_piecewise(argument),
-                sympy.And(*[better(argument, other) for other in arguments[i + 1 :]]),
+                sympy.And(*[better(argument, other) for other in ordered[i + 1 :]]),
             )
-            for i, argument in enumerate(arguments)
+            for i, argument in enumerate(ordered)
         ]
     )

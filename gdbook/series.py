@@ -12,8 +12,9 @@ from operator import mul
 import numpy as np
 import sympy
 
-from gdbook.objective import Objective
-from gdbook.trees import derivative_weights, natural, rational
+from gdbook.arguments import natural, rational
+from gdbook.objective import require_formula
+from gdbook.trees import derivative_weights
 
 __all__ = ["Truncation", "modified_coefficients", "optimal_truncation"]
 
@@ -167,15 +168,6 @@ def _rational_point(start, dimension):
             f"start must have {dimension} coordinates, one for each variable, not {len(entries)}"
         )
     return [rational(x, "start") for x in entries]
-
-
-def require_formula(objective):
-    """Refuse objectives that are given by data or code instead of a formula."""
-    if not isinstance(objective, Objective):
-        raise TypeError(
-            f"objective must be a gdbook.Objective, not {type(objective).__name__}; "
-            "interpolated_field needs only the iterates of gradient descent"
-        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from math import comb, lcm
-from operator import index
 
 import numpy as np
+
+from gdbook.arguments import natural, rational
 
 __all__ = ["TreeCoefficients", "tree_coefficients"]
 
@@ -208,26 +209,3 @@ def derivative_weights(n):
     """
     weights = [Fraction((-1) ** (k + 1) * comb(n, k), k) for k in range(1, n + 1)]
     return [-sum(weights), *weights]
-
-
-def natural(value, name, least):
-    """`value` as an int that is at least `least`, or an error that names the argument."""
-    try:
-        number = index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be a whole number, not {value!r}") from None
-    if number < least or isinstance(value, bool | np.bool_):
-        raise ValueError(f"{name} must be a whole number, at least {least}, not {value!r}")
-    return number
-
-
-def rational(value, name):
-    """`value` exactly as a Fraction, or an error that names the argument."""
-    try:
-        # SymPy's rationals know numerator and denominator, but are no `Rational` of Python's.
-        return Fraction(int(value.p), int(value.q)) if hasattr(value, "p") else Fraction(value)
-    except (TypeError, ValueError, OverflowError, ZeroDivisionError):
-        raise ValueError(
-            f'{name} must be rational (a whole number, a Fraction, a string such as "1/2" or a '
-            f"finite float), not {value!r}"
-        ) from None

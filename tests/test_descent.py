@@ -111,7 +111,7 @@ def test_silver_learning_rates():
         (TypeError, "learning_rate must be a number", (1.0, "fast", 5)),
         (ValueError, "steps must be given", (1.0, 0.1, None)),
         (ValueError, "steps must be a whole number", (1.0, 0.1, -1)),
-        (ValueError, "steps must be a whole number", (1.0, 0.1, 2.5)),
+        (TypeError, "steps must be a whole number", (1.0, 0.1, 2.5)),
         (ValueError, "one for each of the 3 steps", (1.0, [0.1, 0.2], 3)),
     ],
 )

@@ -56,7 +56,7 @@ def test_times_of_no_length_and_at_zero():
         ("times must increase", 1.0, [-1.0]),
         ("times must be a sequence", 1.0, [np.nan]),
         ("start", [1.0, 2.0], [1.0]),
-        ("start must be one finite point", np.inf, [1.0]),
+        ("start must be finite", np.inf, [1.0]),
     ],
 )
 def test_bad_input_is_named(message, start, times):
