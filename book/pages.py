@@ -27,6 +27,8 @@ THEBE_NAME = re.compile(r"<script>kernelName = '[^']*'</script>\s*")
 ICONS = re.compile(r"<(?:script|link)[^>]*scripts/fontawesome\.js[^>]*>(?:</script>)?\s*")
 # sphinx-proof gives all proofs of a page, and all statements, one and the same id
 PROOF = re.compile(r'<div class="proof admonition" id="proof">\s*<p>Proof\.')
+# ... and docutils gives a bibliography roles that its elements may not have
+REPEATED_OR_WRONG = (' id="proof-content"', ' role="doc-biblioentry"', ' role="list"')
 FOOT = re.compile(r'<p class="provenance">.*?</p>', re.S)
 
 
@@ -59,7 +61,7 @@ def finished(text, foot, address_of):
     for handler, mark in CLICKS.items():
         text = text.replace(handler, mark)
     text = PROOF.sub('<div class="proof proof-text admonition"><p><em>Proof.</em>', text)
-    for attribute in (' id="proof-content"', ' role="doc-biblioentry"'):  # the latter is obsolete
+    for attribute in REPEATED_OR_WRONG:
         text = text.replace(attribute, "")
     text = SCRIPTS.sub(lambda found: without_inline(found[0], address_of), text)
     text = FOOT.sub(lambda _: f'<p class="provenance">{foot}</p>', text)

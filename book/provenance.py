@@ -6,6 +6,8 @@ from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 
+import gdbook
+
 ROOT = Path(__file__).absolute().parents[1]
 PACKAGES = {
     "NumPy": "numpy",
@@ -13,15 +15,13 @@ PACKAGES = {
     "SymPy": "sympy",
     "Numba": "numba",
     "Matplotlib": "matplotlib",
-    "gdbook": "gdbook",
 }
 
 
 def versions():
     """Versions of Python and of the packages that the chapters compute with, by name."""
-    return {"Python": platform.python_version()} | {
-        name: metadata.version(package) for name, package in PACKAGES.items()
-    }
+    packages = {name: metadata.version(package) for name, package in PACKAGES.items()}
+    return {"Python": platform.python_version(), **packages, "gdbook": gdbook.__version__}
 
 
 def git(*arguments, root=ROOT):

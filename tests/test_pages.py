@@ -315,14 +315,26 @@ def figures_in_python(page_name):
     import gdbook as gd
 
     source = ROOT / "chapters" / Path(page_name).with_suffix(".md")
-    figures, names = [], {"gd": gd}
+    definitions, figures, names = {}, [], {"gd": gd}
     for cell in jupytext.read(source, fmt="md:myst").cells:
-        if cell.cell_type != "code" or "gd.widgets." not in cell.source:
+        if cell.cell_type != "code" or "gd." not in cell.source:
             continue
-        *before, last = ast.parse(cell.source).body
-        exec(compile(ast.Module(before, []), page_name, "exec"), names)
-        figures.append(eval(ast.unparse(last), names))
+        code = "\n".join(line for line in cell.source.splitlines() if not line.startswith("%"))
+        for statement in map(ast.unparse, ast.parse(code).body):
+            if found := re.match(r"(\w+) = ", statement):
+                definitions[found[1]] = statement
+            elif statement.startswith("gd.widgets."):
+                figures.append(evaluated(statement, names, definitions))
     return figures
+
+
+def evaluated(expression, names, definitions):
+    """Value of an expression; what it needs is defined when it turns out to be missing."""
+    while True:
+        try:
+            return eval(expression, names)
+        except NameError as error:
+            exec(definitions.pop(error.name), names)
 
 
 @pytest.fixture

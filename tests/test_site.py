@@ -347,7 +347,7 @@ def make_book(folder):
     state = {
         name: value for name, value in STATE.items() if name[:6] not in ("_model", "layout", "_esm")
     }
-    (folder / "gdbook" / "__init__.py").touch()
+    (folder / "gdbook" / "__init__.py").write_text("__version__ = '1.0'\n")
     (folder / "gdbook" / "helper.py").write_text(f"STATE = {state!r}\ndef answer(): return 1\n")
     chapters = folder / "chapters"
     chapters.mkdir()

@@ -20,12 +20,14 @@ function nameButtons() {
   }
 }
 
-// A box that scrolls sideways must be reachable by keyboard.
-function reachScrollingBoxes() {
-  for (const box of document.querySelectorAll(".bd-content pre, .bd-content .pst-scrollable-table-container")) {
-    if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+// A box that scrolls sideways must be reachable by keyboard; typesetting changes which ones do.
+const BOXES = ".bd-content :is(pre, div.math, .cell_output > .output, .pst-scrollable-table-container)";
+const boxes = new ResizeObserver((entries) => {
+  for (const { target } of entries) {
+    if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
+    else target.removeAttribute("tabindex");
   }
-}
+});
 
 addEventListener("DOMContentLoaded", () => {
   const side = document.querySelector(".bd-sidebar-primary");
@@ -34,7 +36,7 @@ addEventListener("DOMContentLoaded", () => {
 });
 addEventListener("load", () => {
   nameButtons();
-  reachScrollingBoxes();
+  for (const box of document.querySelectorAll(BOXES)) boxes.observe(box);
   // The theme names its colour button again whenever the mode changes.
   const names = new MutationObserver(nameButtons);
   for (const button of document.querySelectorAll(".theme-switch-button")) {
