@@ -33,11 +33,17 @@ def folder(build):
 
 
 def choose(app, config):
-    chosen = folder(Path(app.outdir).parent)
+    chosen = folder(build_folder(app))
     chosen.mkdir(parents=True, exist_ok=True)
     chosen.touch()
     config.nb_execution_cache_path = str(chosen)
     prune(chosen.parent)
+
+
+def build_folder(app):
+    """``_build``, also for a chapter built alone somewhere below it: one cache serves both."""
+    below = [path for path in Path(app.outdir).parents if path == ROOT / "_build"]
+    return below[0] if below else Path(app.outdir).parent
 
 
 def prune(caches):

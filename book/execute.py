@@ -9,9 +9,11 @@ from pathlib import Path
 
 from jupyter_cache import get_cache
 from jupyter_cache.executors.utils import create_cache_bundle, single_nb_execution
+from sphinx.util import logging
 
 HEADER = "---\njupytext:"
 READER = {"name": "myst_nb_md", "type": "plugin"}
+log = logging.getLogger(__name__)
 
 
 def setup(app):
@@ -49,5 +51,6 @@ def staged(cache, path):
 
 
 def run(notebook, timeout):
+    log.info("%s: Executing notebook", notebook.uri)
     folder = str(Path(notebook.uri).parent)
     return single_nb_execution(notebook.nb, cwd=folder, timeout=timeout, allow_errors=False)

@@ -87,7 +87,7 @@ export default {
       map.begin(theme, () => map.picture(picture.image(theme), [0, largest, low, high]));
       bands(map, columns, theme, { largest, low, high, sharpness });
       map.line([h, h], [low, high], { colour: theme.foreground, width: 1.5 });
-      const align = h < 0.5 * largest ? "left" : "right";
+      const align = h < 0.75 * largest ? "left" : "right";
       map.text(now.name, h, high, { align, dx: align === "left" ? 12 : -12, dy: 14, size: 14 });
       map.handle(h, high, colour);
       frame.say(now.words, now.colour);
