@@ -21,7 +21,7 @@ function nameButtons() {
 }
 
 // A box that scrolls sideways must be reachable by keyboard; typesetting changes which ones do.
-const BOXES = ".bd-content :is(pre, div.math, .cell_output > .output, .pst-scrollable-table-container)";
+const BOXES = ".bd-content :is(pre, div.math, .output, .pst-scrollable-table-container)";
 const boxes = new ResizeObserver((entries) => {
   for (const { target } of entries) {
     if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
