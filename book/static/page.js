@@ -23,11 +23,26 @@ function nameButtons() {
 // A box that scrolls sideways must be reachable by keyboard; typesetting changes which ones do.
 const BOXES = ".bd-content :is(pre, div.math, .output, .pst-scrollable-table-container)";
 const boxes = new ResizeObserver((entries) => {
+  for (const { target } of entries) letScroll(target, target.scrollWidth > target.clientWidth);
+});
+function letScroll(box, wide) {
+  if (wide) box.tabIndex = 0;
+  else box.removeAttribute("tabindex");
+}
+
+// A formula within a line that is longer than the line becomes such a box.
+const formulas = new ResizeObserver((entries) => {
   for (const { target } of entries) {
-    if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
-    else target.removeAttribute("tabindex");
+    const line = target.parentElement?.closest("p, li, td, dd, figcaption");
+    const wide = Boolean(line) && target.scrollWidth > line.clientWidth;
+    target.classList.toggle("wide", wide);
+    letScroll(target, wide);
   }
 });
+async function observeFormulas() {
+  await window.MathJax?.startup?.promise;
+  for (const formula of document.querySelectorAll(".bd-content mjx-container:not([display])")) formulas.observe(formula);
+}
 
 addEventListener("DOMContentLoaded", () => {
   const side = document.querySelector(".bd-sidebar-primary");
@@ -37,6 +52,7 @@ addEventListener("DOMContentLoaded", () => {
 addEventListener("load", () => {
   nameButtons();
   for (const box of document.querySelectorAll(BOXES)) boxes.observe(box);
+  observeFormulas();
   // The theme names its colour button again whenever the mode changes.
   const names = new MutationObserver(nameButtons);
   for (const button of document.querySelectorAll(".theme-switch-button")) {
