@@ -29,6 +29,7 @@ ICONS = re.compile(r"<(?:script|link)[^>]*scripts/fontawesome\.js[^>]*>(?:</scri
 PROOF = re.compile(r'<div class="proof admonition" id="proof">\s*<p>Proof\.')
 # ... and docutils gives a bibliography roles that its elements may not have
 REPEATED_OR_WRONG = (' id="proof-content"', ' role="doc-biblioentry"', ' role="list"')
+HASHED = re.compile(r"[\w.]+-[0-9a-f]{12}\.\w+")
 FOOT = re.compile(r'<p class="provenance">.*?</p>', re.S)
 
 
@@ -48,6 +49,22 @@ def finish_pages(app, exception):
         new = with_versions(new, page.parent)
         if new != text:
             page.write_text(new, encoding="utf-8")
+
+    texts = [page.read_text(encoding="utf-8") for page in out.rglob("*.html")]
+    for folder in (inline, out / "_static" / "live"):
+        remove_unmentioned(folder, texts)
+
+
+def remove_unmentioned(folder, texts):
+    """Delete the hashed files of earlier builds: those that no page and no kept module names."""
+    files = {path.name: path for path in folder.glob("*")}
+    kept, unread = set(), list(texts)
+    while unread:
+        new = (set(HASHED.findall(unread.pop())) & files.keys()) - kept
+        kept |= new
+        unread += [files[name].read_text(encoding="utf-8") for name in new if name.endswith("js")]
+    for name in files.keys() - kept:
+        files[name].unlink()
 
 
 def save(folder, code):

@@ -1,14 +1,13 @@
 """Running times of the chapters: measured by a command, kept in a file, shown on a page.
 
 A running time is never twice the same, and two builds of one commit must be. So
-``python -m book.times`` writes down what the last cold build took, and on which machine; the page
+``python -m book`` writes down what the last cold build took, and on which machine; the page
 shows that file.
 """
 
 import json
 import os
 import platform
-import sys
 from pathlib import Path
 
 from docutils import nodes
@@ -84,8 +83,8 @@ def row_node(texts):
     return nodes.row("", *(nodes.entry("", nodes.paragraph("", text)) for text in texts))
 
 
-if __name__ == "__main__":
-    build = Path(sys.argv[1] if len(sys.argv) > 1 else "_build")
+def write_record(build):
+    """Write down what the chapters in the cache of a build folder took, and on which machine."""
     seconds = {name: round(time, 1) for name, time in sorted(measured(build).items())}
     text = json.dumps({"machine": machine(), "seconds": seconds}, indent=1)
     RECORD.write_text(text + "\n", encoding="utf-8")

@@ -159,6 +159,15 @@ def test_assets_get_the_checksum_of_their_final_content(tmp_path):
     assert new != old and '"_static/gone.css"' in new
 
 
+def test_files_of_earlier_builds_go(tmp_path):
+    inner = write_hashed(tmp_path, "drawing", "js", "export const a = 1;")
+    outer = write_hashed(tmp_path, "figure", "js", f'import "./{inner}";')
+    write_hashed(tmp_path, "figure", "js", "old")
+    still = write_hashed(tmp_path, "still", "png", b"\xff\xfe")
+    pages.remove_unmentioned(tmp_path, [f'<img src="_static/live/{still}">', f"module: {outer}"])
+    assert {path.name for path in tmp_path.iterdir()} == {inner, outer, still}
+
+
 def test_forgotten_words_leave_the_search_index():
     indexer = SimpleNamespace(_mapping={"kept": {"page"}, "gone": set()}, _title_mapping={})
     repeatable.forget_words(SimpleNamespace(builder=SimpleNamespace(indexer=indexer)))
