@@ -129,6 +129,33 @@ def test_parity():
     assert np.allclose(errors, [0.78763, 0.80939, 0.80999, 0.81], atol=5e-6)
 
 
+def test_parity_below_the_threshold():
+    """At even steps more terms help while the flow is behind, and hurt once it is ahead."""
+    for z in (1.02, 1.1, 1.25):
+        factors = np.exp(-np.cumsum(z ** np.arange(1, 60) / np.arange(1, 60)))
+        ahead = np.argmax(factors <= z - 1)
+        errors = abs((z - 1) ** 2 - factors**2)
+        assert ahead > 0
+        assert (np.diff(errors[:ahead]) < 0).all() and (np.diff(errors[ahead:]) > 0).all()
+
+
+def test_gradient_descent_blows_up_in_the_last_panel():
+    orbit = gd.gradient_descent(gd.catalogue.quadratic(), 1.0, 2.5, 40)
+    assert np.allclose(orbit.points[:, 0], (-1.5) ** np.arange(41), rtol=1e-12)
+    assert orbit.outcome.label == "diverged"
+
+
+@pytest.mark.parametrize(
+    ("z", "converges"), [(-1.0, True), (0.99, True), (1.0, False), (-1.01, False)]
+)
+def test_series_of_a_quadratic_converges_from_minus_one_to_one(z, converges):
+    terms = z ** np.arange(1, 5001) / np.arange(1, 5001)
+    if converges:
+        assert abs(terms.sum() + np.log(1 - z)) < 2e-4
+    else:
+        assert abs(terms.sum()) > 9
+
+
 def test_exact_field_of_a_quadratic():
     rng = np.random.default_rng(5)
     basis, _ = np.linalg.qr(rng.normal(size=(3, 3)))
@@ -271,13 +298,13 @@ def test_penalty_of_gradient_descent_is_a_quarter():
     objective = factorization()
     squares = sum(g**2 for g in objective.gradient_expression)
     c, h = sp.symbols("c h", real=True)
-    penalized = gd.Objective(
+    penalised = gd.Objective(
         objective.expression + c * h * squares, "x y", {**objective.parameters, "c": 0.25, "h": 0.1}
     )
     for rate, expected in ((1e-2, 0.25418), (1e-3, 0.25041)):
         step = gd.gradient_descent(objective, START, rate, 1).points[-1]
         low, high = (
-            gd.gradient_flow(penalized.with_parameters(c=value, h=rate), START, [0, rate]).points[
+            gd.gradient_flow(penalised.with_parameters(c=value, h=rate), START, [0, rate]).points[
                 -1
             ]
             - step
@@ -368,7 +395,7 @@ TABLE = [  # objective, start, h, exact field, best number of terms, least error
         "0.3",
         -8.26532843066,
         33,
-        8.8e-3,
+        8.75e-3,
         {1: 6.27, 2: 5.37, 5: 3.89, 10: 2.33, 20: 0.81, 40: 374},
     ),
 ]
@@ -382,6 +409,14 @@ def test_table_of_best_truncation(family, start, h, exact, terms, least, errors)
     assert result.error == pytest.approx(least, rel=0.025)
     for count, error in errors.items():
         assert result.errors[count - 1] == pytest.approx(error, rel=0.08)
+
+
+def test_no_truncation_serves_where_the_curvature_nears_one_over_h():
+    relative = {}
+    for h in ("0.2", "0.24"):
+        result = gd.optimal_truncation(HARD(), 1, h, 40)
+        relative[h] = result.error / abs(float(result.exact))
+    assert relative["0.2"] < 1e-3 and relative["0.24"] > 0.3
 
 
 def test_exact_field_has_gradient_descent_as_its_flow():
@@ -404,6 +439,8 @@ def test_first_coefficients_and_their_growth():
         assert np.allclose([float(c) for c in coefficients[:6]], values, atol=5e-3)
         ratio = abs(coefficients[59]) / int(sp.factorial(59))
         assert abs(2 * np.pi * float(ratio) ** (1 / 59) - growth) < 0.01
+        earlier = abs(coefficients[20]) / int(sp.factorial(20))
+        assert float(earlier) ** (1 / 20) > float(ratio) ** (1 / 59)
 
 
 def test_polynomial_coefficients():

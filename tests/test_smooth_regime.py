@@ -63,6 +63,14 @@ def test_descent_lemma_on_sums_of_cosines(seed):
         x = after
 
 
+@pytest.mark.parametrize("step", [0.01, 0.19, 0.21, 3.0])
+def test_expansion_of_one_step_is_exact_for_quadratics(step):
+    bowl, x = gd.catalogue.quadratic_bowl(1.0, 10.0), np.array([0.7, -1.3])
+    gradient, hessian = bowl.gradient(x), bowl.hessian(x)
+    change = -step * gradient @ gradient + step**2 / 2 * gradient @ hessian @ gradient
+    assert bowl.value(x - step * gradient) - bowl.value(x) == pytest.approx(change, rel=1e-12)
+
+
 def test_index_of_the_sum_of_squared_gradients():
     orbit = gd.gradient_descent(gd.catalogue.cosine(), 0.1, 0.5, 1)
     right, shifted = np.sin(orbit.points[:, 0]) ** 2
@@ -205,7 +213,15 @@ def test_huber_attains_the_worst_case(step, count, value):
 
 @pytest.mark.parametrize(
     ("count", "step"),
-    [(1, 1.5), (2, 1.605830), (5, 1.747054), (10, 1.834053), (50, 1.948594), (100, 1.970547)],
+    [
+        (1, 1.5),
+        (2, 1.605830),
+        (5, 1.747054),
+        (7, 1.7921779),
+        (10, 1.834053),
+        (50, 1.948594),
+        (100, 1.970547),
+    ],
 )
 def test_best_constant_step_of_convex_functions(count, step):
     assert best_constant(count) == pytest.approx(step, abs=5e-7)
@@ -269,6 +285,7 @@ def test_exponents():
     assert math.log2(RHO) == pytest.approx(1.2716, abs=5e-5)
     anytime = 2 * math.log2(RHO) / (1 + math.log2(RHO))
     assert anytime == pytest.approx(1.1195452, abs=1e-7)
+    assert math.log(2, RHO) == pytest.approx(0.7864397, abs=1e-7)
 
 
 @pytest.mark.parametrize(("count", "kappa"), [(1, 5.0), (4, 30.0), (16, 100.0)])
