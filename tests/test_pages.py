@@ -138,7 +138,8 @@ new PerformanceObserver((list) => {
 """
 
 # axe-core's findings as text. What MathJax has made is left out, and so a header cell that is one
-# formula looks empty; dark mode changes colours only. With `preload` axe would ask for style sheets at wrong addresses.
+# formula looks empty; dark mode changes colours only. With `preload` axe would ask for style
+# sheets at wrong addresses.
 AXE = """
 async ([scheme, exclude]) => {
   const all = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
@@ -225,7 +226,7 @@ def visit(browser, site):
             read_on(page)
             shifts = page.evaluate("seen.shifts")  # before the jumps below, which no reader makes
             scroll_through(page)
-            # Code has the same few colours everywhere, in thousands of elements: one page is enough.
+            # Code has the same few colours in thousands of elements: one page is enough.
             left_out = ["mjx-container"] + ["pre"] * (name != "index.html")
             errors = list(page.errors)  # what axe does itself is not the page's
             page.evaluate(AXE_SCRIPT)
