@@ -139,6 +139,11 @@ def test_numbers_can_be_typed_and_reset_takes_all_back(name, show):
     assert state(page)["learning_rate"] == 0.25
     number.fill("1e9")
     assert state(page)["learning_rate"] == 0.25
+    for nonsense in ("", "1e999", "-5"):
+        number.fill(nonsense)
+        assert state(page)["learning_rate"] == 0.25
+    number.press("Tab")
+    assert number.input_value() == "0.25"
     page.get_by_role("button", name="Reset").click()
     after = state(page)
     traits = ("learning_rate", "start", "limits", "order", "step", "parameters")
@@ -277,17 +282,60 @@ def test_zoom_by_button_key_and_wheel(show):
 
     page.get_by_role("button", name="Zoom in").click()
     assert shrunk()
+    canvas.focus()
     canvas.hover()
     page.mouse.wheel(0, -300)
-    assert not shrunk(), "without the focus the wheel belongs to the page"
-    canvas.focus()
+    assert not shrunk(), "without Ctrl the wheel belongs to the page"
+    page.keyboard.down("Control")
     page.mouse.wheel(0, -300)
+    page.keyboard.up("Control")
     assert shrunk()
     page.keyboard.press("+")
     assert shrunk()
     before = state(page)["limits"]
     page.keyboard.press("d")
     assert state(page)["limits"][0] > before[0]
+
+
+def test_zoom_ends_before_pixels_have_the_same_coordinates(show):
+    page = show(FIGURES["DescentExplorer2D"]())
+    page.locator("canvas").first.focus()
+    for key in ("-", "+"):
+        for _ in range(90):
+            page.keyboard.press(key)
+        left, right, lower, upper = state(page)["limits"]
+        assert -1e4 <= left < left + (right - left) / 1000 < right <= 1e4
+        assert -1e4 <= lower < lower + (upper - lower) / 1000 < upper <= 1e4
+
+
+def test_one_finger_scrolls_and_two_zoom(show):
+    page = show(FIGURES["DescentExplorer2D"](), width=390, has_touch=True, is_mobile=True)
+    chrome = page.context.new_cdp_session(page)
+    box = page.locator("canvas").first.bounding_box()
+    x, y = box["x"] + 130, box["y"] + 220
+
+    def touch(kind, *places):
+        points = [{"x": x + dx, "y": y + dy, "id": i} for i, (dx, dy) in enumerate(places)]
+        chrome.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    before = state(page)
+    touch("touchStart", (0, 0))
+    for k in range(1, 9):
+        touch("touchMove", (0, -15 * k))
+    touch("touchEnd")
+    page.wait_for_function("scrollY > 20")
+    after = state(page)
+    assert (after["limits"], after["start"]) == (before["limits"], before["start"])
+    page.evaluate("scrollTo(0, 0)")
+    state(page)
+    touch("touchStart", (-30, 0))
+    touch("touchStart", (-30, 0), (30, 0))
+    for k in range(1, 9):
+        touch("touchMove", (-30 - 5 * k, 0), (30 + 5 * k, 0))
+    touch("touchEnd")
+    left, right, *_ = state(page)["limits"]
+    assert 1 < right - left < 4
+    assert state(page)["start"] == before["start"]
 
 
 def test_play_and_single_steps(show):
@@ -362,6 +410,10 @@ def test_the_address_carries_the_state(show):
         "#live-1?learning_rate=99&start=1",
         "#live-1?learning_rate=NaN&start=1,2,3&limits=a,b,c,d",
         "#live-1?learning_rate=&start=,&parameters=<script>",
+        "#live-1?learning_rate=-1&start=1e400,0&parameters=99",
+        "#live-1?limits=1,1.0000000000000002,1,1.0000000000000002",
+        "#live-1?limits=2,-2,2,-2&learning_rate=%00%zz&start=%E0%A4%A",
+        "#live-1?" + "learning_rate=" + 5000 * "9",
         "#live-2?learning_rate=0.75",
         "#an-anchor",
     ],
@@ -371,3 +423,37 @@ def test_nonsense_in_the_address_is_not_believed(address, show):
     found = state(page)
     assert found["learning_rate"] == 0.5 and found["start"] == [0.3, 2.0]
     assert found["limits"] == [-2.5, 2.5, -2.5, 2.5] and found["parameters"] == [1.0]
+
+
+def test_a_shared_order_is_a_whole_number_and_a_start_lies_on_the_axes(show):
+    shared = "#live-1?order=1.5&step=2.5&start=1.5,99&learning_rate=0.25"
+    found = state(show(FIGURES["FlowExplorer"](), shared=shared))
+    assert (found["order"], found["step"], found["start"]) == (2, 1, [1.6, 0.3])
+    assert found["learning_rate"] == 0.25
+
+
+def test_the_status_says_when_the_iterate_is_lost(show):
+    figure = gd.widgets.FlowExplorer(
+        catalogue.quartic(), 3.0, 0.5, limits=(-4, 4), largest_learning_rate=1.0
+    )
+    page = show(figure)
+    page.locator("input[type=number]").nth(2).fill("10")
+    state(page)
+    assert "iterate 10 is no finite number" in status(page)
+
+
+@pytest.mark.parametrize(
+    "start, rate, words",
+    [
+        ((1.0, 0.6), 0.0, "does not move"),
+        ((1.0, 0.6), 0.1, "converges to (0.000, 0.000), where h times the sharpness is 1.000, bel"),
+        ((1.0, 0.6), 0.2, "a cycle of 2 points"),
+        ((1.0, 0.6), 0.21, "diverges, beyond 10⁶"),
+        ((1.0, 0.0), 0.21, "converges to the unstable point (0.000, 0.000), where h times the sha"),
+        ((0.0, 0.0), 0.1, "rests on (0.000, 0.000)"),
+    ],
+)
+def test_status_in_the_plane_is_true(start, rate, words, show):
+    bowl = catalogue.quadratic_bowl(1, 10)
+    page = show(gd.widgets.DescentExplorer2D(bowl, start=start, learning_rate=rate))
+    assert words in status(page)

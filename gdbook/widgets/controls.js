@@ -2,13 +2,15 @@
 
 import { Plot, Theme, clamp, format } from "./drawing.js";
 
-// A figure is a Frame with plots and controls. Its state is the model's traits named in `limits`
-// ({ learning_rate: [0, 2.5], start: [-2, 2] }): everything that changes it goes through `set`,
-// and every change, from wherever it comes, ends in one call of `draw` in the next animation frame.
+// A figure is a Frame with plots and controls. Its state is the model's traits named in `limits`, each a number
+// between two limits or a list of such numbers: { learning_rate: [0, 2.5], start: [[-2, 2], [-1, 1]] }. A third limit 1
+// asks for whole numbers. Everything that changes the state goes through `set`, and every change, from wherever
+// it comes, ends in one call of `draw` in the next animation frame.
 export class Frame {
-  constructor({ model, el }, name, limits) {
+  constructor({ model, el }, name, limits, accept = () => true) {
     this.model = model;
     this.limits = limits;
+    this.accept = accept;
     this.names = Object.keys(limits);
     this.root = el.appendChild(element("div", { className: "live" }));
     this.root.dataset.live = name;
@@ -85,7 +87,8 @@ export class Frame {
 
   // A labelled range with its value typed in beside it. `log` makes equal moves multiply by equal factors.
   // `read` and `write` connect it to the state; by default to the trait `name`.
-  slider({ name, label, limits = this.limits[name], step = unit(limits), log = false, digits = 3, read, write }) {
+  slider({ name, label, limits = this.limits[name], log = false, read, write }) {
+    const [lowest, highest, whole] = limits;
     read ??= () => this.get(name);
     write ??= (value) => this.set({ [name]: value });
     const toRange = log ? Math.log10 : (value) => value;
@@ -93,25 +96,25 @@ export class Frame {
     const box = this.sliders.appendChild(element("div", { className: "live-slider" }));
     const caption = box.appendChild(element("label"));
     caption.append(element("span", { textContent: label }));
-    const [low, high] = limits.map(toRange);
     const range = caption.appendChild(
-      element("input", { type: "range", min: low, max: high, step: log ? 0.01 : step }),
+      element("input", {
+        type: "range", min: toRange(lowest), max: toRange(highest), step: log ? 0.01 : whole ?? unit(limits),
+      }),
     );
     range.setAttribute("aria-label", label);
     const number = box.appendChild(
-      element("input", { type: "number", min: limits[0], max: limits[1], step: "any" }),
+      element("input", { type: "number", min: lowest, max: highest, step: whole ?? "any" }),
     );
     number.setAttribute("aria-label", `${label}, as a number`);
     const show = () => {
       const value = read();
       range.value = toRange(value);
-      range.setAttribute("aria-valuetext", format(value, digits));
-      if (document.activeElement !== number) number.value = Number(value.toFixed(digits));
+      range.setAttribute("aria-valuetext", whole ? value : format(value, 3));
+      if (document.activeElement !== number) number.value = Number(value.toPrecision(4));
     };
-    range.addEventListener("input", () => write(clamp(fromRange(Number(range.value)), ...limits)));
+    range.addEventListener("input", () => write(clamp(fromRange(Number(range.value)), lowest, highest)));
     number.addEventListener("input", () => {
-      const value = number.valueAsNumber;
-      if (value >= limits[0] && value <= limits[1]) write(value);
+      if (believable(number.valueAsNumber, limits)) write(number.valueAsNumber);
     });
     number.addEventListener("blur", show);
     this.model.on("change", show);
@@ -200,13 +203,13 @@ export class Frame {
     const given = new URLSearchParams(location.hash.slice(this.key.length, 2000));
     const changes = {};
     for (const name of this.names) {
-      const [old, [low, high]] = [this.get(name), this.limits[name]];
+      const several = Array.isArray(this.get(name));
+      const limits = several ? this.limits[name] : [this.limits[name]];
       const numbers = (given.get(name) ?? "").split(",").map((text) => (text.trim() ? Number(text) : NaN));
-      const valid = numbers.length === (Array.isArray(old) ? old.length : 1);
-      if (!valid || !numbers.every((value) => value >= low && value <= high)) continue;
-      changes[name] = Array.isArray(old) ? numbers : numbers[0];
+      if (numbers.length !== limits.length || !numbers.every((value, i) => believable(value, limits[i]))) continue;
+      changes[name] = several ? numbers : numbers[0];
     }
-    for (const [name, value] of Object.entries(changes)) this.model.set(name, value);
+    for (const [name, value] of Object.entries(changes)) if (this.accept(name, value)) this.model.set(name, value);
   }
 
   writeAddress() {
@@ -224,6 +227,11 @@ export class Frame {
     for (const removal of this.removals) removal();
     this.root.remove();
   }
+}
+
+// Whether something typed or shared is a number that a slider could show. NaN is between nothing.
+function believable(value, [low, high, whole]) {
+  return value >= low && value <= high && !(whole && value % whole !== 0);
 }
 
 // The power of ten that divides a range into a hundred to a thousand moves: one press of an arrow key.

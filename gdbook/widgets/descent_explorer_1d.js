@@ -4,14 +4,13 @@ import { Frame, unit } from "./controls.js";
 import { clamp, symbol } from "./drawing.js";
 import { orbitOf, regime, tangentSteps } from "./regimes.js";
 
-const OUTCOME_STEPS = 4096;
-
 export default {
   async render({ model, el, url }) {
     const [formula, { outcomeOf }] = await Promise.all([import(url("formula")), import(url("outcome"))]);
     const parameters = model.get("_parameters");
     const [low, high] = model.get("limits");
     const sharpness = model.get("smoothness");
+    const origin = model.get("_smoothness_origin");
     const largest = model.get("largest_learning_rate");
     const frame = new Frame({ model, el }, "DescentExplorer1D", { start: [low, high], learning_rate: [0, largest] });
     const variable = symbol(formula.variables[0]);
@@ -88,12 +87,9 @@ export default {
     frame.draw = (theme) => {
       const { start, learning_rate: h } = frame.state();
       const steps = Math.min(model.get("steps"), shown);
-      const outcome = outcomeOf(formula.step, [start], h, parameters, OUTCOME_STEPS);
+      const now = regime(formula, outcomeOf, parameters, { start, h, sharpness, origin });
       const orbit = orbitOf(formula.step, start, h, parameters, model.get("steps"));
-      const end = orbitOf(formula.step, start, h, parameters, Math.min(outcome.step, 300)).at(-1);
-      const curvature = formula.hessian([end], parameters)[0];
-      const now = regime({ outcome, orbit, learningRate: h, curvature, sharpness });
-      Object.assign(described, { outcome, orbit, regime: now.name });
+      Object.assign(described, { outcome: now.outcome, orbit, regime: now.name });
       const seen = orbit.slice(0, steps + 1).filter((x) => Math.abs(x) < 1e9);
       const colour = theme.regimes["gradient descent"];
 

@@ -4,16 +4,18 @@ import numpy as np
 import traitlets
 
 from gdbook import outcome
+from gdbook.arguments import natural, number, positive
 from gdbook.descent import gradient_descent
 from gdbook.plots import COLOURS
 from gdbook.widgets.live_figure import (
     LiveFigure,
+    chosen_smoothness,
     draw_tangent_steps,
     lowest,
     parameter_values,
+    rectangle,
     require_dimension,
     require_inside,
-    smoothness_at_lowest,
     value_limits,
 )
 
@@ -29,7 +31,7 @@ class DescentExplorer1D(LiveFigure):
         Of one variable.
     start : float
     learning_rate : float, optional
-        1.5/L by default.
+        Three fifths of the largest by default.
     steps : int
         Steps that are drawn.
     limits : (float, float), optional
@@ -39,6 +41,13 @@ class DescentExplorer1D(LiveFigure):
         The L of 1/L and 2/L. By default the sharpness at the lowest point between the limits.
     largest_learning_rate : float, optional
         Where the slider ends; 2.5/L by default.
+
+    Examples
+    --------
+    >>> import gdbook as gd
+    >>> figure = gd.widgets.DescentExplorer1D(gd.catalogue.double_well(), start=0.3)
+    >>> figure.smoothness, figure.learning_rate
+    (2.0, 0.75)
     """
 
     source = "descent_explorer_1d.js"
@@ -50,6 +59,7 @@ class DescentExplorer1D(LiveFigure):
     steps = traitlets.Int().tag(sync=True)
     limits = traitlets.List().tag(sync=True)
     smoothness = traitlets.Float().tag(sync=True)
+    _smoothness_origin = traitlets.Unicode().tag(sync=True)
     largest_learning_rate = traitlets.Float().tag(sync=True)
     _parameters = traitlets.Dict().tag(sync=True)
     _value_limits = traitlets.List().tag(sync=True)
@@ -67,11 +77,15 @@ class DescentExplorer1D(LiveFigure):
         largest_learning_rate=None,
     ):
         require_dimension(objective, 1, "DescentExplorer1D")
-        reach = max(2.0, 1.25 * abs(float(start)))
-        limits = [-reach, reach] if limits is None else [float(limit) for limit in limits]
-        smoothness = float(smoothness or smoothness_at_lowest(objective, limits))
-        learning_rate = 1.5 / smoothness if learning_rate is None else learning_rate
-        largest = float(largest_learning_rate or 2.5 / smoothness)
+        start = number(start, "start")
+        reach = max(2.0, 1.25 * abs(start))
+        limits = rectangle([-reach, reach] if limits is None else limits, 1)
+        start = require_inside("start", start, *limits)
+        smoothness, origin = chosen_smoothness(objective, limits, smoothness)
+        largest = 2.5 / smoothness if largest_learning_rate is None else largest_learning_rate
+        largest = positive(largest, "largest_learning_rate")
+        learning_rate = 0.6 * largest if learning_rate is None else learning_rate
+        learning_rate = require_inside("learning_rate", learning_rate, 0, largest)
         super().__init__(
             objective,
             name="Gradient descent on {f}",
@@ -80,11 +94,12 @@ class DescentExplorer1D(LiveFigure):
             "logarithmic axis, the loss against the step.",
             texts={"outcome": outcome.javascript()},
             sliders=2,
-            start=require_inside("start", start, *limits),
-            learning_rate=require_inside("learning_rate", learning_rate, 0, largest),
-            steps=steps,
+            start=start,
+            learning_rate=learning_rate,
+            steps=natural(steps, "steps", 1),
             limits=limits,
             smoothness=smoothness,
+            _smoothness_origin=origin,
             largest_learning_rate=largest,
             _parameters=parameter_values(objective),
             _value_limits=value_limits(objective, limits),

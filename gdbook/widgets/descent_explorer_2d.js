@@ -8,6 +8,8 @@ import { levelLines, strokeLevels } from "./levels.js";
 const PIXELS = 400;
 const BASIN_STEPS = 200;
 const OUTCOME_STEPS = 4096;
+const FARTHEST = 1e4; // no start and no view lies farther out
+const FINEST = 1e-9; // no view is narrower, compared with its distance from the origin
 
 export default {
   async render({ model, el, url }) {
@@ -15,19 +17,24 @@ export default {
     const ranges = model.get("_parameter_ranges");
     const largest = model.get("largest_learning_rate");
     const home = model.get("limits");
-    const frame = new Frame({ model, el }, "DescentExplorer2D", {
-      learning_rate: [0, largest],
-      start: [-1e6, 1e6],
-      limits: [-1e6, 1e6],
-      parameters: [-1e6, 1e6],
-    });
+    const frame = new Frame(
+      { model, el },
+      "DescentExplorer2D",
+      {
+        learning_rate: [0, largest],
+        start: Array(2).fill([-FARTHEST, FARTHEST]),
+        limits: Array(4).fill([-FARTHEST, FARTHEST]),
+        parameters: ranges,
+      },
+      (name, value) => name !== "limits" || isView(value),
+    );
     const names = Object.keys(formula.parameters);
     const parameters = () => Object.fromEntries(names.map((name, i) => [name, frame.get("parameters")[i]]));
     const [first, second] = formula.variables.map(symbol);
     const plane = frame.plot({
       label:
         `${model.get("_name")}: level lines, orbit and basins. Arrow keys move the start, ` +
-        "plus and minus zoom, w a s d move the view.",
+        "plus and minus or the wheel with Ctrl zoom, w a s d move the view.",
       x: { limits: [0, 1], label: first },
       y: { limits: [0, 1], label: second },
       interactive: true,
@@ -61,13 +68,14 @@ export default {
     const zoom = (factor, x, y) => {
       const [x0, x1, y0, y1] = frame.get("limits");
       const [cx, cy] = [x ?? (x0 + x1) / 2, y ?? (y0 + y1) / 2];
-      const limits = [cx + (x0 - cx) * factor, cx + (x1 - cx) * factor, cy + (y0 - cy) * factor, cy + (y1 - cy) * factor];
-      const width = limits[1] - limits[0];
-      if (width > 1e-9 && width < 1e5) frame.set({ limits });
+      look([cx + (x0 - cx) * factor, cx + (x1 - cx) * factor, cy + (y0 - cy) * factor, cy + (y1 - cy) * factor]);
     };
     const pan = (dx, dy) => {
       const [x0, x1, y0, y1] = frame.get("limits");
-      frame.set({ limits: [x0 + dx, x1 + dx, y0 + dy, y1 + dy] });
+      look([x0 + dx, x1 + dx, y0 + dy, y1 + dy]);
+    };
+    const look = (limits) => {
+      if (isView(limits)) frame.set({ limits });
     };
     frame.button("+", () => zoom(0.7)).setAttribute("aria-label", "Zoom in");
     frame.button("−", () => zoom(1 / 0.7)).setAttribute("aria-label", "Zoom out");
@@ -76,14 +84,15 @@ export default {
     frame.legend([
       ["converges", colours.stable],
       ["periodic", colours.periodic],
-      ["bounded", colours.chaotic],
+      [`neither in ${BASIN_STEPS} steps`, colours.chaotic],
       ["diverges", colours.diverged],
     ]);
-    handlePointer(frame, plane, zoom, pan);
+    const setStart = (...start) => frame.set({ start: start.map((x) => clamp(x, -FARTHEST, FARTHEST)) });
+    handlePointer(frame, plane, { setStart, zoom, pan });
     const wide = () => frame.get("limits")[1] - frame.get("limits")[0];
     const moveStart = (dx, dy) => {
       const [x, y] = frame.get("start");
-      frame.set({ start: [x + dx * wide() * 0.005, y + dy * wide() * 0.005] });
+      setStart(x + dx * wide() * 0.005, y + dy * wide() * 0.005);
     };
     frame.keys(plane, moveStart, {
       "+": () => zoom(0.7),
@@ -127,7 +136,7 @@ export default {
       plane.inside(() => plane.handle(...start, theme.foreground));
 
       drawSeries(losses, theme, orbit.map((x) => formula.value(x, p) - levels.lowest), colour);
-      const sharpness = orbit.map((x) => h * largestEigenvalue(formula.hessian(x, p)));
+      const sharpness = orbit.map((x) => h * eigenvalues(formula.hessian(x, p))[1]);
       edge.y.limits = [0, clamp(1.15 * Math.max(2.2, ...sharpness.filter((s) => s < 1e3)), 2.2, 12)];
       edge.begin(theme);
       edge.line([0, model.get("steps")], [2, 2], { colour: theme.regimes.edge, width: 2, dash: [6, 4] });
@@ -140,9 +149,19 @@ export default {
   },
 };
 
-// Drag the start; drag elsewhere moves the view (mouse) and a click or tap puts the start there; two fingers zoom;
-// the wheel zooms once the picture has the focus, so that a page scrolls past it undisturbed.
-function handlePointer(frame, plane, zoom, pan) {
+// Whether [x0, x1, y0, y1] is a rectangle in which pixels have different coordinates.
+function isView([x0, x1, y0, y1]) {
+  const sound = (low, high) => {
+    const reach = Math.max(Math.abs(low), Math.abs(high));
+    return reach <= FARTHEST && high - low > FINEST * (1 + reach);
+  };
+  return sound(x0, x1) && sound(y0, y1);
+}
+
+// Drag the start; a click or tap elsewhere puts it there. The mouse elsewhere and two fingers move the view; two fingers
+// zoom, and so does the wheel with Ctrl (which is what two fingers on a touchpad send).
+// A wheel alone, or one finger beside the start, belongs to the page.
+function handlePointer(frame, plane, { setStart, zoom, pan }) {
   const { canvas } = plane;
   const nearStart = (px, py) => {
     const [x, y] = frame.get("start");
@@ -158,7 +177,7 @@ function handlePointer(frame, plane, zoom, pan) {
     const box = canvas.getBoundingClientRect();
     return [event.clientX - box.left, event.clientY - box.top];
   };
-  const placeStart = (px, py) => frame.set({ start: [rounded(plane.fromX(px)), rounded(plane.fromY(py))] });
+  const placeStart = (px, py) => setStart(rounded(plane.fromX(px)), rounded(plane.fromY(py)));
   const follow = (px, py) => {
     if (what === "start") placeStart(px, py);
     else pan(plane.fromX(last[0]) - plane.fromX(px), plane.fromY(last[1]) - plane.fromY(py));
@@ -179,7 +198,7 @@ function handlePointer(frame, plane, zoom, pan) {
     canvas.setPointerCapture(event.pointerId);
     canvas.focus({ preventScroll: true });
     what = nearStart(...place) ? "start" : "view";
-    [last, travelled] = [place, 0];
+    [last, travelled] = [place, fingers.size > 1 ? Infinity : 0];
   });
   canvas.addEventListener("pointermove", (event) => {
     const place = at(event);
@@ -187,39 +206,46 @@ function handlePointer(frame, plane, zoom, pan) {
       canvas.style.cursor = nearStart(...place) ? "grab" : within(...place) ? "crosshair" : "";
       return;
     }
-    const distance = () => {
-      const [a, b] = [...fingers.values()];
-      return Math.hypot(a[0] - b[0], a[1] - b[1]);
-    };
-    if (fingers.size === 2) {
-      const before = distance();
-      fingers.set(event.pointerId, place);
-      const [a, b] = [...fingers.values()];
-      travelled = Infinity;
-      zoom(before / distance(), plane.fromX((a[0] + b[0]) / 2), plane.fromY((a[1] + b[1]) / 2));
+    const before = span(fingers);
+    fingers.set(event.pointerId, place);
+    if (fingers.size > 1) {
+      const { x, y, distance } = span(fingers);
+      const centre = [plane.fromX(before.x), plane.fromY(before.y)];
+      zoom(before.distance / distance, ...centre);
+      pan(centre[0] - plane.fromX(x), centre[1] - plane.fromY(y));
       return;
     }
-    fingers.set(event.pointerId, place);
     travelled += Math.hypot(place[0] - last[0], place[1] - last[1]);
-    if (what === "start" || travelled > 4) {
+    if (what === "start" || (travelled > 4 && event.pointerType !== "touch")) {
       follow(...place);
       last = place;
     }
   });
+  const lift = (event) => {
+    fingers.delete(event.pointerId);
+    [last] = fingers.values(); // a finger that stays goes on from where it is
+  };
   canvas.addEventListener("pointerup", (event) => {
-    if (fingers.delete(event.pointerId) && what === "view" && travelled <= 4) placeStart(...at(event));
+    if (fingers.has(event.pointerId) && what === "view" && travelled <= 4) placeStart(...at(event));
+    lift(event);
   });
-  canvas.addEventListener("pointercancel", (event) => fingers.delete(event.pointerId));
+  canvas.addEventListener("pointercancel", lift);
   canvas.addEventListener(
     "wheel",
     (event) => {
-      if (document.activeElement !== canvas || !within(...at(event))) return;
+      if (!event.ctrlKey || !within(...at(event))) return;
       event.preventDefault();
       const [px, py] = at(event);
       zoom(Math.exp(0.0015 * event.deltaY), plane.fromX(px), plane.fromY(py));
     },
     { passive: false },
   );
+}
+
+// Middle and distance of the first two fingers, or of one with itself.
+function span(fingers) {
+  const [a, b = a] = fingers.values();
+  return { x: (a[0] + b[0]) / 2, y: (a[1] + b[1]) / 2, distance: Math.hypot(a[0] - b[0], a[1] - b[1]) };
 }
 
 function orbitInPlane(step, start, h, p, steps) {
@@ -259,8 +285,10 @@ function lowestValue({ value, gradient }, p, [x0, x1, y0, y1]) {
   return lowest;
 }
 
-function largestEigenvalue([a, b, , d]) {
-  return (a + d) / 2 + Math.hypot((a - d) / 2, b);
+// The two eigenvalues of a symmetric matrix, in rising order.
+function eigenvalues([a, b, , d]) {
+  const [middle, apart] = [(a + d) / 2, Math.hypot((a - d) / 2, b)];
+  return [middle - apart, middle + apart];
 }
 
 function words({ label, step, period }, h, start, formula, p) {
@@ -269,10 +297,18 @@ function words({ label, step, period }, h, start, formula, p) {
   if (label === "periodic") return `${from}: periodic, a cycle of ${period} points.`;
   if (label === "bounded") return `${from}: bounded, neither settled nor periodic after ${step} steps.`;
   const end = Float64Array.from(start);
+  if (h === 0) return `${from}: does not move.`;
   for (let k = 0; k < step; k++) formula.step(end, h, p, end);
-  const product = h * largestEigenvalue(formula.hessian(end, p));
+  if (Math.hypot(...formula.gradient(end, p)) > 1e-6 * (1 + Math.hypot(...end)))
+    return `${from}: hardly moves in ${step} steps.`;
+  const [low, high] = eigenvalues(formula.hessian(end, p));
+  const place = `(${[...end].map((x) => format(Math.abs(x) < 5e-4 ? 0 : x, 3)).join(", ")})`;
+  const goes = end.every((x, i) => x === start[i]) ? "rests on" : "converges to";
+  const product = h * high;
+  const side = Math.abs(product - 2) < 5e-4 ? "" : product < 2 ? ", below 2" : ", above 2";
+  const unstable = low < -1e-9 || product > 2 + 1e-9;
   return (
-    `${from}: converges to (${[...end].map((x) => format(Math.abs(x) < 5e-4 ? 0 : x, 3)).join(", ")}), where h times the sharpness is ` +
-    `${format(product, 3)}, ${product <= 2 ? "below" : "above"} 2.`
+    `${from}: ${goes} ${unstable ? "the unstable point " : ""}${place}, ` +
+    `where h times the sharpness is ${format(product, 3)}${side}.`
   );
 }

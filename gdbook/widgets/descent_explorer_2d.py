@@ -4,12 +4,14 @@ import numpy as np
 import traitlets
 
 from gdbook import outcome
+from gdbook.arguments import natural, point, positive
 from gdbook.descent import gradient_descent
 from gdbook.plots import COLOURS
 from gdbook.widgets.live_figure import (
     HERE,
     LiveFigure,
     parameter_values,
+    rectangle,
     require_dimension,
     require_inside,
 )
@@ -33,6 +35,14 @@ class DescentExplorer2D(LiveFigure):
         Left, right, lower and upper end of the picture.
     largest_learning_rate : float, optional
         Where the slider ends; by default 2.5 over the smallest sharpness where f is low.
+
+    Examples
+    --------
+    >>> import gdbook as gd
+    >>> bowl = gd.catalogue.quadratic_bowl(1, 10)
+    >>> figure = gd.widgets.DescentExplorer2D(bowl, start=(1.0, 0.6), learning_rate=0.2)
+    >>> figure.largest_learning_rate, figure.parameters
+    (0.25, [1.0, 10.0])
     """
 
     source = "descent_explorer_2d.js"
@@ -59,9 +69,16 @@ class DescentExplorer2D(LiveFigure):
         largest_learning_rate=None,
     ):
         require_dimension(objective, 2, "DescentExplorer2D")
-        limits = [float(limit) for limit in limits]
-        largest = float(largest_learning_rate or 2.5 / _smallest_sharpness(objective, limits))
+        limits = rectangle(limits, 2)
+        start = [
+            require_inside("start", x, *limits[2 * i : 2 * i + 2])
+            for i, x in enumerate(point(start, objective, "start"))
+        ]
+        if largest_learning_rate is None:
+            largest_learning_rate = 2.5 / _smallest_sharpness(objective, limits)
+        largest = positive(largest_learning_rate, "largest_learning_rate")
         learning_rate = 0.4 * largest if learning_rate is None else learning_rate
+        learning_rate = require_inside("learning_rate", learning_rate, 0, largest)
         values = list(parameter_values(objective).values())
         formula, definition = objective.javascript(), outcome.javascript()
         loop = (HERE / "basin_worker.js").read_text(encoding="utf-8")
@@ -74,12 +91,10 @@ class DescentExplorer2D(LiveFigure):
             "sharpness, against the step.",
             texts={"outcome": definition, "worker": "\n".join([formula, definition, loop])},
             sliders=3 + len(values),
-            start=[
-                require_inside("start", x, *limits[2 * i : 2 * i + 2]) for i, x in enumerate(start)
-            ],
-            learning_rate=require_inside("learning_rate", learning_rate, 0, largest),
+            start=start,
+            learning_rate=learning_rate,
             parameters=values,
-            steps=steps,
+            steps=natural(steps, "steps", 1),
             limits=limits,
             largest_learning_rate=largest,
             _parameter_ranges=[

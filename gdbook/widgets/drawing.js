@@ -33,10 +33,19 @@ export function ticks(low, high, count) {
   const step = power * [1, 2, 5, 10].find((m, i, all) => raw / power <= Math.sqrt(m * (all[i + 1] ?? Infinity)));
   const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
   const marks = [];
-  for (let k = Math.ceil(low / step - 1e-9); k * step <= high + 1e-9 * step; k++) {
-    marks.push({ at: k * step, text: (k * step).toFixed(digits).replace(/^-0(\.0*)?$/, "0$1").replace("-", "−") });
+  const first = Math.ceil(low / step - 1e-9);
+  // counted from the first: far from zero, where the axis is finer than numbers are, k + 1 may be k
+  for (let i = 0; i <= 4 * count && (first + i) * step <= high + 1e-9 * step; i++) {
+    const at = (first + i) * step;
+    marks.push({ at, text: at.toFixed(digits).replace(/^-0(\.0*)?$/, "0$1").replace("-", "−") });
   }
   return marks;
+}
+
+// Marks whose last digits alone fit beside an axis: "…4271", once numbers have more than four digits after the point.
+function fitted(marks) {
+  if (!marks.some(({ text }) => /[.]\d{5}/.test(text))) return { marks, near: "" };
+  return { marks: marks.map(({ at, text }) => ({ at, text: `…${text.slice(-4)}` })), near: ` ≈ ${marks[0].text}` };
 }
 
 // Powers of ten, thinned to at most `count`.
@@ -95,7 +104,7 @@ export class Theme {
   }
 }
 
-// One canvas with axes. `x` and `y` are { limits: [low, high], label, log, ticks }; limits may be changed before a drawing.
+// One canvas with axes. `x` and `y` are { limits: [low, high], label, log }; limits may be changed before a drawing.
 export class Plot {
   constructor(parent, { label, x, y, interactive = false, grid = true }, changed) {
     this.x = x;
@@ -160,9 +169,9 @@ export class Plot {
     c.strokeStyle = theme.grid;
     c.fillStyle = theme.muted;
     const marks = (axis, pixels) =>
-      axis.ticks ?? (axis.log ? decades : ticks)(...axis.limits, Math.max(2, Math.floor(pixels)));
-    const columns = marks(this.x, (this.right - this.left) / 64);
-    const rows = marks(this.y, (this.bottom - this.top) / 38);
+      fitted((axis.log ? decades : ticks)(...axis.limits, Math.max(2, Math.floor(pixels))));
+    const { marks: columns, near: nearX } = marks(this.x, (this.right - this.left) / 64);
+    const { marks: rows, near: nearY } = marks(this.y, (this.bottom - this.top) / 38);
     if (this.grid) {
       c.beginPath();
       for (const { at } of columns) segment(c, this.toX(at), this.top, this.toX(at), this.bottom);
@@ -179,9 +188,9 @@ export class Plot {
     for (const { at, text } of rows) c.fillText(text, this.left - 6, this.toY(at));
     c.fillStyle = theme.foreground;
     c.textBaseline = "alphabetic";
-    c.fillText(this.x.label, this.right, this.bottom + 31);
+    c.fillText(this.x.label + nearX, this.right, this.bottom + 31);
     c.textAlign = "left";
-    c.fillText(this.y.label, Math.max(4, this.left - 30), this.top - 9);
+    c.fillText(this.y.label + nearY, Math.max(4, this.left - 30), this.top - 9);
   }
 
   // Runs `draw` with everything outside the axes cut off.

@@ -16,9 +16,9 @@ export default {
     const flat = formula.variables.length === 1;
     const frame = new Frame({ model, el }, "FlowExplorer", {
       learning_rate: [model.get("largest_learning_rate") / 200, model.get("largest_learning_rate")],
-      order: [0, field.order],
-      step: [1, steps],
-      start: [Math.min(...limits), Math.max(...limits)],
+      order: [0, field.order, 1],
+      step: [1, steps, 1],
+      start: flat ? [limits] : [limits.slice(0, 2), limits.slice(2)],
     });
     const [first, second] = formula.variables.map(symbol);
     const main = frame.plot({
@@ -34,13 +34,12 @@ export default {
     });
 
     frame.slider({ name: "learning_rate", label: "Learning rate h", log: true });
-    frame.slider({ name: "order", label: "Flows up to order", step: 1, digits: 0 });
-    frame.slider({ name: "step", label: "Errors at step k", step: 1, digits: 0 });
+    frame.slider({ name: "order", label: "Flows up to order" });
+    frame.slider({ name: "step", label: "Errors at step k" });
     [first, second].slice(0, formula.variables.length).forEach((variable, i) => {
-      const range = flat ? limits : limits.slice(2 * i, 2 * i + 2);
       const write = (value) => frame.set({ start: frame.get("start").with(i, value) });
       const read = () => frame.get("start")[i];
-      frame.slider({ name: variable, label: `Start ${variable}₀`, limits: range, read, write });
+      frame.slider({ name: variable, label: `Start ${variable}₀`, limits: frame.limits.start[i], read, write });
     });
     frame.button("Reset", () => frame.reset());
     const colours = model.get("_colours");
@@ -54,11 +53,8 @@ export default {
 
     const place = (start) => (flat ? [0, start[0]] : start);
     const moveTo = (x, y) => {
-      const inside = (value, low, high) => clamp(Number(value.toFixed(3)), low, high);
-      const start = flat
-        ? [inside(y, ...limits)]
-        : [inside(x, limits[0], limits[1]), inside(y, limits[2], limits[3])];
-      frame.set({ start });
+      const point = flat ? [y] : [x, y];
+      frame.set({ start: point.map((value, i) => clamp(Number(value.toPrecision(4)), ...frame.limits.start[i])) });
     };
     frame.drag(main, {
       grab: (px, py) => {
@@ -117,8 +113,11 @@ export default {
         errors.line(ks.slice(1), list.slice(1), { colour: colourOf(n), width: 1.5, dash: dashOf(n) });
         errors.points(ks.slice(1), list.slice(1), { colour: colourOf(n), radius: 2.6 });
       });
-      const parts = distances.map((list, n) => `${n === 0 ? "gradient flow" : `order ${n}`} ${size(list[k])}`);
-      frame.say(`At h = ${short(h)}, distance from iterate ${k}: ${parts.join(", ")}.`, "gradient descent");
+      const parts = distances.map((list, n) => `${n === 0 ? "gradient flow" : `order ${n}`}: ${size(list[k])}`);
+      const where = `At h = ${short(h)}, `;
+      if (orbit[k].every(Number.isFinite))
+        frame.say(`${where}distances from iterate ${k} – ${parts.join(", ")}.`, "gradient descent");
+      else frame.say(`${where}gradient descent diverges: iterate ${k} is no finite number any more.`, "diverged");
     };
     frame.request();
     return () => frame.remove();
@@ -143,6 +142,6 @@ function distance(x, y) {
 }
 
 function size(error) {
-  if (Number.isNaN(error)) return "no longer exists";
+  if (Number.isNaN(error)) return "cannot be followed so far";
   return error < 1e-9 ? "below 10⁻⁹" : format(error, 3);
 }

@@ -3,11 +3,18 @@
 import numpy as np
 import traitlets
 
+from gdbook.arguments import natural, point, positive
 from gdbook.backward_error import modified_field
 from gdbook.descent import gradient_descent
 from gdbook.flow import gradient_flow, modified_flow
 from gdbook.plots import COLOURS, colour, plot_contours
-from gdbook.widgets.live_figure import LiveFigure, parameter_values, require_inside
+from gdbook.widgets.live_figure import (
+    LiveFigure,
+    parameter_values,
+    rectangle,
+    require_dimension,
+    require_inside,
+)
 
 __all__ = ["FlowExplorer"]
 
@@ -31,7 +38,14 @@ class FlowExplorer(LiveFigure):
     limits : sequence of 2 or 4 floats, optional
         Ends of the axis, or of both axes; by default the orbit fits.
     largest_learning_rate : float
-        Where the slider ends.
+        Where the slider ends; it begins at one two-hundredth of it.
+
+    Examples
+    --------
+    >>> import gdbook as gd
+    >>> figure = gd.widgets.FlowExplorer(gd.catalogue.quadratic(), learning_rate=0.5, order=1)
+    >>> figure.order, figure.learning_rate
+    (1, 0.5)
     """
 
     source = "flow_explorer.js"
@@ -61,17 +75,19 @@ class FlowExplorer(LiveFigure):
         limits=None,
         largest_learning_rate=1.0,
     ):
-        if objective.dimension > 2:
-            raise ValueError(
-                f"objective must have one or two variables for FlowExplorer; {objective} has "
-                f"{objective.dimension}"
-            )
-        start = [float(x) for x in np.atleast_1d(start)]
-        if limits is None:
-            limits = _fitting(objective, start, learning_rate, steps)
-        limits = [float(limit) for limit in limits]
+        require_dimension(objective, (1, 2), "FlowExplorer")
+        start = point(start, objective, "start").tolist()
+        steps, max_order = natural(steps, "steps", 1), natural(max_order, "max_order")
+        order, step = natural(order, "order"), natural(step, "step", 1)
         require_inside("order", order, 0, max_order)
         require_inside("step", step, 1, steps)
+        largest = positive(largest_learning_rate, "largest_learning_rate")
+        learning_rate = require_inside("learning_rate", learning_rate, largest / 200, largest)
+        if limits is None:
+            limits = _fitting(objective, start, learning_rate, steps)
+        limits = rectangle(limits, objective.dimension)
+        for i, x in enumerate(start):
+            require_inside("start", x, *limits[2 * i : 2 * i + 2])
         super().__init__(
             objective,
             name="Gradient descent and its flows on {f}",
@@ -80,17 +96,13 @@ class FlowExplorer(LiveFigure):
             "distances from the iterates at each step on a logarithmic axis.",
             texts={"field": modified_field(objective, max_order).javascript()},
             sliders=3 + objective.dimension,
-            start=[
-                require_inside("start", x, *limits[2 * i : 2 * i + 2]) for i, x in enumerate(start)
-            ],
-            learning_rate=require_inside(
-                "learning_rate", learning_rate, largest_learning_rate / 200, largest_learning_rate
-            ),
+            start=start,
+            learning_rate=learning_rate,
             order=order,
             step=step,
             steps=steps,
             limits=limits,
-            largest_learning_rate=float(largest_learning_rate),
+            largest_learning_rate=largest,
             _parameters=parameter_values(objective),
         )
 
@@ -109,7 +121,7 @@ class FlowExplorer(LiveFigure):
         style = {"color": COLOURS["gradient descent"], "label": "gradient descent", "zorder": 3}
         main.plot(*columns, "o", **style)
         if flat:
-            main.set(xlim=(0, times[-1]), ylim=self.limits)
+            main.set(xlim=(0, 1.03 * times[-1]), ylim=self.limits)
             main.set_title(f"{self.objective.variables[0]} against time $t = kh$", fontsize=9)
         else:
             plot_contours(self.objective, (self.limits[:2], self.limits[2:]), main)
@@ -123,7 +135,7 @@ def _fitting(objective, start, learning_rate, steps):
     times = np.linspace(0, steps * learning_rate, 101)
     points = gradient_flow(objective, start, times).points
     end = points[np.isfinite(points).all(axis=1)][-1]
-    reach = np.abs(np.asarray(start) - end).max()
+    reach = np.abs(np.asarray(start) - end).max() or 1.0
     if objective.dimension == 1:
         return [end[0] - 1.3 * reach, end[0] + 1.3 * reach]
     middle = (np.asarray(start) + end) / 2

@@ -41,7 +41,7 @@ export function integrate(field, start, interval, count, { tolerance = 1e-10, bu
       }
       spent += 6;
       const lost = !Number.isFinite(error) && size < 1e-12 * interval;
-      if (spent > budget || lost || Math.abs(x[0]) > 1e6) return padded(points, count, d);
+      if (spent > budget || lost || x.some((value) => Math.abs(value) > 1e6)) return padded(points, count, d);
       if (error <= 1) {
         // the last slope of an accepted step is the first of the next
         x = trial.slice();

@@ -9,6 +9,8 @@ import anywidget
 import numpy as np
 import traitlets
 
+from gdbook.arguments import number, points, positive
+from gdbook.objective import Objective
 from gdbook.plots import COLOURS
 
 __all__ = ["LiveFigure"]
@@ -112,20 +114,35 @@ def parameter_values(objective):
 
 
 def require_dimension(objective, dimension, figure):
-    """Refuse an objective that the figure cannot draw."""
-    if objective.dimension != dimension:
+    """Refuse what is no objective, and an objective that the figure cannot draw."""
+    if not isinstance(objective, Objective):
+        raise TypeError(f"objective must be an Objective, not {objective!r}")
+    allowed = (dimension,) if isinstance(dimension, int) else dimension
+    if objective.dimension not in allowed:
         raise ValueError(
-            f"objective must have {dimension} variable{'s' * (dimension > 1)} for {figure}; "
-            f"{objective} has {objective.dimension}"
+            f"objective must have {' or '.join(map(str, allowed))} "
+            f"variable{'s' * (allowed != (1,))} for {figure}; {objective} has {objective.dimension}"
         )
 
 
 def require_inside(name, value, low, high):
     """Refuse a setting that no handle of the figure could reach."""
-    value = float(value)
+    value = number(value, name)
     if not low <= value <= high:
         raise ValueError(f"{name} must be between {low:g} and {high:g}, not {value:g}")
     return value
+
+
+def rectangle(limits, dimension):
+    """Limits of the axes as floats, a lower and an upper one for each variable."""
+    ends = points(limits, 2 * dimension, "limits")
+    sound = ends.ndim == 1 and np.isfinite(ends).all() and (ends[::2] < ends[1::2]).all()
+    if not sound:
+        raise ValueError(
+            "limits must be finite, for each variable a lower and then a larger upper one, "
+            f"not {limits!r}"
+        )
+    return ends.tolist()
 
 
 def lowest(objective, limits):
@@ -139,13 +156,29 @@ def lowest(objective, limits):
     return float(x), float(objective.value([x]))
 
 
-def smoothness_at_lowest(objective, limits):
-    """Sharpness where the objective is lowest; where that is 0, the largest between the limits."""
+def chosen_smoothness(objective, limits, smoothness=None):
+    """The L of 1/L and 2/L, and in words where it comes from, unless that is plain.
+
+    It is the sharpness where the objective is lowest; where that is 0 or at the edge, the largest
+    between the limits.
+    """
+    if smoothness is not None:
+        return positive(smoothness, "smoothness"), ""
     x, _ = lowest(objective, limits)
     sharpness = float(objective.sharpness([x]))
-    if sharpness > 1e-6:
-        return sharpness
-    return float(np.nanmax(objective.sharpness(np.linspace(*limits, 4001)[:, np.newaxis])))
+    if objective.hessian_expression.free_symbols.isdisjoint(objective.variables):
+        words = ""
+    elif limits[0] < x < limits[1] and sharpness > 1e-6:
+        words = f"f″({round(x, 6) + 0.0:.3g})".replace("-", "−")
+    else:
+        sharpness = np.nanmax(objective.sharpness(np.linspace(*limits, 4001)[:, np.newaxis]))
+        words = "the largest f″ in view"
+    if not sharpness > 0:
+        raise ValueError(
+            f"smoothness must be given, because {objective} is nowhere curved upwards between "
+            f"{limits[0]:g} and {limits[1]:g}"
+        )
+    return float(sharpness), words
 
 
 def value_limits(objective, limits):

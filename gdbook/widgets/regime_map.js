@@ -5,7 +5,6 @@ import { Frame, unit } from "./controls.js";
 import { channels, clamp, symbol } from "./drawing.js";
 import { orbitOf, regime, tangentSteps } from "./regimes.js";
 
-const OUTCOME_STEPS = 4096;
 const SHOWN_STEPS = 40;
 const [COLUMNS, ROWS, SAMPLES] = [560, 360, 240];
 const SLICE = 6; // milliseconds of work on the map in one frame
@@ -16,6 +15,7 @@ export default {
     const parameters = model.get("_parameters");
     const [low, high] = model.get("limits");
     const sharpness = model.get("smoothness");
+    const origin = model.get("_smoothness_origin");
     const largest = model.get("largest_learning_rate");
     const frame = new Frame({ model, el }, "RegimeMap", { learning_rate: [0, largest], start: [low, high] });
     const variable = symbol(formula.variables[0]);
@@ -72,15 +72,12 @@ export default {
     frame.report = () => described;
     frame.draw = (theme) => {
       const { start, learning_rate: h } = frame.state();
-      const outcome = outcomeOf(formula.step, [start], h, parameters, OUTCOME_STEPS);
-      const orbit = orbitOf(formula.step, start, h, parameters, 300);
-      const curvature = formula.hessian([orbit[Math.min(outcome.step, 300)]], parameters)[0];
-      const now = regime({ outcome, orbit, learningRate: h, curvature, sharpness });
+      const now = regime(formula, outcomeOf, parameters, { start, h, sharpness, origin });
       const colour = theme.regimes[now.colour];
-      Object.assign(described, { outcome, regime: now.name, columns: columns.names });
+      Object.assign(described, { outcome: now.outcome, regime: now.name, columns: columns.names });
 
       curve.begin(theme);
-      const seen = orbit.slice(0, SHOWN_STEPS + 1).filter((x) => Math.abs(x) < 1e9);
+      const seen = orbitOf(formula.step, start, h, parameters, SHOWN_STEPS).filter((x) => Math.abs(x) < 1e9);
       tangentSteps(curve, theme, formula, parameters, seen, theme.regimes["gradient descent"]);
       curve.handle(start, height(start), colour);
 
@@ -107,12 +104,12 @@ export default {
 
 // One more learning rate: the name of its regime, and how often each height is visited in the long run
 // by two orbits that start on either side of the middle.
-function addColumn({ counts, names }, { step, hessian }, outcomeOf, parameters, { largest, low, high, sharpness }) {
+function addColumn({ counts, names }, formula, outcomeOf, parameters, { largest, low, high, sharpness }) {
+  const { step } = formula;
   const column = names.length;
   const h = (largest * (column + 0.5)) / COLUMNS;
   const middle = (low + high) / 2;
   const reach = (high - low) / 20;
-  const outcome = outcomeOf(step, [middle + reach], h, parameters, OUTCOME_STEPS);
   for (const start of [middle + reach, middle - reach]) {
     const x = [start];
     for (let k = 0; k < 600 && Math.abs(x[0]) < 1e6; k++) step(x, h, parameters, x);
@@ -122,9 +119,7 @@ function addColumn({ counts, names }, { step, hessian }, outcomeOf, parameters, 
       step(x, h, parameters, x);
     }
   }
-  const orbit = orbitOf(step, middle + reach, h, parameters, 600);
-  const curvature = hessian([orbit.at(-1)], parameters)[0];
-  names.push(regime({ outcome, orbit, learningRate: h, curvature, sharpness }).colour);
+  names.push(regime(formula, outcomeOf, parameters, { start: middle + reach, h, sharpness }).colour);
 }
 
 // The map as pixels. Heights that are visited often are full in the colour of the regime, rare ones faint;

@@ -4,15 +4,17 @@ import numpy as np
 import traitlets
 
 from gdbook import catalogue, outcome
+from gdbook.arguments import positive
 from gdbook.descent import gradient_descent
 from gdbook.plots import COLOURS
 from gdbook.widgets.live_figure import (
     LiveFigure,
+    chosen_smoothness,
     draw_tangent_steps,
     parameter_values,
+    rectangle,
     require_dimension,
     require_inside,
-    smoothness_at_lowest,
     value_limits,
 )
 
@@ -34,6 +36,13 @@ class RegimeMap(LiveFigure):
         The L of 1/L and 2/L. By default the sharpness at the lowest point between the limits.
     largest_learning_rate : float, optional
         Where slider and map end; 4.4/L by default.
+
+    Examples
+    --------
+    >>> import gdbook as gd
+    >>> figure = gd.widgets.RegimeMap(gd.catalogue.double_well(), learning_rate=0.8)
+    >>> figure.smoothness, figure.largest_learning_rate
+    (2.0, 2.2)
     """
 
     source = "regime_map.js"
@@ -45,6 +54,7 @@ class RegimeMap(LiveFigure):
     start = traitlets.Float().tag(sync=True)
     limits = traitlets.List().tag(sync=True)
     smoothness = traitlets.Float().tag(sync=True)
+    _smoothness_origin = traitlets.Unicode().tag(sync=True)
     largest_learning_rate = traitlets.Float().tag(sync=True)
     _parameters = traitlets.Dict().tag(sync=True)
     _value_limits = traitlets.List().tag(sync=True)
@@ -59,11 +69,14 @@ class RegimeMap(LiveFigure):
         smoothness=None,
         largest_learning_rate=None,
     ):
-        objective = objective or catalogue.double_well()
+        objective = catalogue.double_well() if objective is None else objective
         require_dimension(objective, 1, "RegimeMap")
-        limits = [float(limit) for limit in limits]
-        smoothness = float(smoothness or smoothness_at_lowest(objective, limits))
-        largest = float(largest_learning_rate or 4.4 / smoothness)
+        limits = rectangle(limits, 1)
+        start = require_inside("start", start, *limits)
+        smoothness, origin = chosen_smoothness(objective, limits, smoothness)
+        largest = 4.4 / smoothness if largest_learning_rate is None else largest_learning_rate
+        largest = positive(largest, "largest_learning_rate")
+        learning_rate = require_inside("learning_rate", learning_rate, 0, largest)
         super().__init__(
             objective,
             name="The regimes of gradient descent on {f}",
@@ -73,10 +86,11 @@ class RegimeMap(LiveFigure):
             "all orbits diverge.",
             texts={"outcome": outcome.javascript()},
             sliders=1,
-            learning_rate=require_inside("learning_rate", learning_rate, 0, largest),
-            start=require_inside("start", start, *limits),
+            learning_rate=learning_rate,
+            start=start,
             limits=limits,
             smoothness=smoothness,
+            _smoothness_origin=origin,
             largest_learning_rate=largest,
             _parameters=parameter_values(objective),
             _value_limits=value_limits(objective, limits),

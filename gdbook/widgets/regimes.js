@@ -1,31 +1,85 @@
-// Regimes of gradient descent in words and colours, from an outcome and from what the last steps do.
+// Regimes of gradient descent in one dimension, in words and colours.
 
 import { short } from "./drawing.js";
 
-// `orbit` is a list of values of a one-dimensional orbit, `curvature` that of the objective at its end,
-// `sharpness` is the L of 1/L and 2/L. Returns { name, colour, words }: name is what the reader reads first.
-export function regime({ outcome, orbit, learningRate: h, curvature, sharpness }) {
-  const { label, step, period } = outcome;
-  const where = place(h, sharpness);
-  const say = (name, colour, words) => ({ name, colour, words: `${words}: ${where}.` });
-  if (label === "diverged") return say("diverges", "diverged", `Diverges, beyond 10⁶ at step ${step}`);
+const STEPS = 4096;
+const TAIL = 20;
+
+// What becomes of the orbit from `start` at learning rate h: { outcome, name, colour, words }, where name is what the
+// reader reads first. `formula` and `outcomeOf` are the modules made by Python. `sharpness` is the L of 1/L and 2/L;
+// `origin` says where it comes from, and is empty for a curve that has the same sharpness everywhere.
+export function regime(formula, outcomeOf, parameters, { start, h, sharpness, origin = "" }) {
+  const outcome = outcomeOf(formula.step, [start], h, parameters, STEPS);
+  const orbit = orbitOf(formula.step, start, h, parameters, outcome.step);
+  const [name, colour, words] = describe(formula, parameters, outcome, orbit, h, sharpness);
+  return { outcome, name, colour, words: `${words}: ${place(h, sharpness)}${origin && `, with L = ${origin}`}.` };
+}
+
+function describe(formula, parameters, { label, step, period }, orbit, h, sharpness) {
+  if (label === "diverged") return ["diverges", "diverged", `Diverges, beyond 10⁶ at step ${step}`];
   if (label === "periodic") {
-    const close = Math.abs(h * sharpness - 2) < 1e-9;
-    return say(`period ${period}`, close ? "edge" : "periodic", `Periodic, a cycle of ${period} points`);
+    const atEdge = Math.abs(h * sharpness - 2) < 1e-9;
+    return [`period ${period}`, atEdge ? "edge" : "periodic", `Periodic, a cycle of ${period} points`];
   }
-  if (label === "converged") {
-    const factor = 1 - h * curvature;
-    if (Math.abs(factor) < 1e-9) return say("one step", "stable", "Lands at once, converges");
-    if (factor < 0) return say("oscillating", "oscillating", "Oscillating, converges");
-    return say("monotone", "stable", "Monotone, converges");
+  if (label === "converged") return describeConvergence(formula, parameters, orbit, h);
+  const moves = movesOf(orbit);
+  const tail = moves.slice(-TAIL);
+  const shrinking = allPairs(tail, (last, next) => Math.abs(next) <= Math.abs(last));
+  const growing = allPairs(tail, (last, next) => Math.abs(next) >= Math.abs(last));
+  const onItsWay = `still on its way after ${step} steps`;
+  if ((shrinking || growing) && allPairs(tail, sameSide))
+    return ["monotone", "stable", `${always("Monotone", moves, sameSide)}, ${onItsWay}`];
+  if (shrinking && allPairs(tail, otherSide))
+    return ["oscillating", "oscillating", `${always("Oscillating", moves, otherSide)}, ${onItsWay}`];
+  if (growing && allPairs(tail, otherSide))
+    return ["oscillating", "periodic", `Oscillating more and more, ${onItsWay}`];
+  if (lyapunovExponent(formula, parameters, orbit, h) > 0.01)
+    return ["chaotic", "chaotic", "Bounded, no cycle of up to 64 points, looks chaotic"];
+  return ["bounded", "periodic", `Bounded, neither settled nor in a cycle after ${step} steps`];
+}
+
+function describeConvergence({ gradient, hessian }, parameters, orbit, h) {
+  const end = orbit.at(-1);
+  if (h === 0) return ["at rest", "stable", "Does not move"];
+  // so small a learning rate that small moves mean nothing
+  if (Math.abs(gradient([end], parameters)[0]) > 1e-6 * (1 + Math.abs(end)))
+    return ["at rest", "stable", `Hardly moves in ${orbit.length - 1} steps`];
+  const factor = 1 - h * hessian([end], parameters)[0];
+  if (Math.abs(factor) > 1 + 1e-9) return ["at rest", "edge", "Rests on an unstable stationary point"];
+  if (orbit[1] === orbit[0]) return ["at rest", "stable", "Starts at a stationary point and stays there"];
+  const moves = movesOf(orbit).filter((move) => Math.abs(move) > 1e-9 * (1 + Math.abs(end)));
+  if (Math.abs(factor) < 1e-9) {
+    if (moves.length === 1) return ["one step", "stable", "Lands at once, converges"];
+    return ["superlinear", "stable", "Converges faster than any geometric sequence"];
   }
-  const moves = orbit.slice(1).map((x, k) => x - orbit[k]);
-  const last = moves.slice(-20);
-  const shrinking = last.every((move, k) => k === 0 || Math.abs(move) <= Math.abs(last[k - 1]));
-  if (shrinking && last.every((move, k) => k === 0 || move * last[k - 1] >= 0))
-    return say("flow-like", "stable", `Monotone, still on its way after ${step} steps`);
-  if (shrinking) return say("oscillating", "oscillating", `Oscillating, still on its way after ${step} steps`);
-  return say("chaotic", "chaotic", `Bounded, no cycle of up to 64 points, looks chaotic`);
+  const [name, colour, holds] =
+    factor < 0 ? ["Oscillating", "oscillating", otherSide] : ["Monotone", "stable", sameSide];
+  return [name.toLowerCase(), colour, `${always(name, moves, holds)}, converges`];
+}
+
+// What an orbit is in the end, and whether it was so from the beginning.
+function always(name, moves, holds) {
+  return allPairs(moves, holds) ? name : `${name} in the end`;
+}
+
+const sameSide = (last, next) => last * next >= 0;
+const otherSide = (last, next) => last * next <= 0;
+
+function allPairs(list, holds) {
+  return list.every((value, k) => k === 0 || holds(list[k - 1], value));
+}
+
+function movesOf(orbit) {
+  return orbit.slice(1).map((x, k) => x - orbit[k]);
+}
+
+// Mean logarithm of the factor by which neighbouring orbits part in one step, over the later three quarters.
+function lyapunovExponent({ hessian }, parameters, orbit, h) {
+  const curvature = [0];
+  let sum = 0;
+  const late = orbit.slice(orbit.length >> 2);
+  for (const x of late) sum += Math.log(Math.abs(1 - h * hessian([x], parameters, curvature)[0]) + 1e-300);
+  return sum / late.length;
 }
 
 // "h = 1.50 is between 1/L = 1.00 and 2/L = 2.00"
