@@ -432,6 +432,23 @@ def test_stills_are_pictures_of_the_size_they_promise(figures):
         assert figure._space[0] == pytest.approx(height / width, abs=2e-3)
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda w, c: w.DescentExplorer1D(c.double_well(), 2.0, 1.2),
+        lambda w, c: w.DescentExplorer1D(c.quartic(), 3.0, 1.0, largest_learning_rate=1),
+        lambda w, c: w.DescentExplorer2D(
+            c.scalar_factorization(), (2.4, 2.4), 1.5, largest_learning_rate=2
+        ),
+        lambda w, c: w.FlowExplorer(c.quartic(), 3.0, 0.5, limits=(-4, 4)),
+        lambda w, c: w.FlowExplorer(gd.Objective("-x^4/4", "x"), 1.0, 0.5),
+        lambda w, c: w.FlowExplorer(c.scalar_factorization(), (1, 1), 0.5),
+    ],
+)
+def test_stills_of_what_diverges_or_rests_are_drawn_in_silence(make):
+    assert make(gd.widgets, gd.catalogue)._still
+
+
 def test_stills_are_repeatable():
     first, second = (gd.widgets.RegimeMap()._still for _ in range(2))
     assert first == second

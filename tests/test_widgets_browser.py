@@ -309,7 +309,8 @@ def test_zoom_ends_before_pixels_have_the_same_coordinates(show):
 
 
 def test_one_finger_scrolls_and_two_zoom(show):
-    page = show(FIGURES["DescentExplorer2D"](), width=390, has_touch=True, is_mobile=True)
+    page = show(FIGURES["DescentExplorer2D"](), width=390, has_touch=True)
+    page.evaluate("document.body.style.paddingBottom = '900px'")
     chrome = page.context.new_cdp_session(page)
     box = page.locator("canvas").first.bounding_box()
     x, y = box["x"] + 130, box["y"] + 220

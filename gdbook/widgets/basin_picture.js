@@ -85,9 +85,9 @@ export class BasinPicture {
     const rows = labels.length / size;
     const image = this.context.createImageData(size, rows);
     const pixels = new Uint32Array(image.data.buffer);
-    for (let k = 0; k < labels.length; k++) {
-      const row = rows - 1 - Math.floor(k / size);
-      pixels[row * size + (k % size)] = this.shades[labels[k]][Math.min(steps[k], 255)];
+    for (let row = rows - 1, k = 0; row >= 0; row--) {
+      for (let at = row * size; at < (row + 1) * size; at++, k++)
+        pixels[at] = this.shades[labels[k]][Math.min(steps[k], 255)];
     }
     if (size === this.size) {
       this.context.putImageData(image, 0, size - first - rows);

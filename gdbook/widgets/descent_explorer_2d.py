@@ -108,9 +108,8 @@ class DescentExplorer2D(LiveFigure):
         orbit = gradient_descent(self.objective, self.start, self.learning_rate, self.steps)
         colour = COLOURS["gradient descent"]
         x, y = _grid(self.limits, 160), self.limits
-        with np.errstate(all="ignore"):
-            for _ in range(200):
-                x = x - self.learning_rate * self.objective.gradient(x)
+        for _ in range(200):
+            x = x - self.learning_rate * self.objective.gradient(x)
         escaped = ~(np.abs(x).max(axis=-1) <= outcome.ESCAPE_RADIUS)
         plane.imshow(
             escaped, origin="lower", extent=y, cmap=_two_tone(), vmin=0, vmax=1, aspect="auto"

@@ -94,7 +94,8 @@ class LiveFigure(anywidget.AnyWidget):
         from matplotlib.figure import Figure
 
         width, height = self._still_size
-        with matplotlib.style.context("gdbook.book"):
+        # orbits that diverge overflow, and are drawn as far as they are finite
+        with matplotlib.style.context("gdbook.book"), np.errstate(all="ignore"):
             figure = Figure(figsize=(width / 100, height / 100), dpi=100, layout="none")
             FigureCanvasAgg(figure)
             axes = [figure.add_axes(_axes_box(panel, width, height)) for panel in self.panels]

@@ -105,12 +105,11 @@ class RegimeMap(LiveFigure):
         middle, reach = np.mean(self.limits), np.ptp(self.limits) / 20
         x = np.repeat([[middle + reach], [middle - reach]], len(rates), axis=1)
         visited = []
-        with np.errstate(all="ignore"):
-            for _ in range(800):
-                x = x - rates * self.objective.gradient(x[..., np.newaxis])[..., 0]
-                visited.append(x)
-            visited = np.stack(visited[-160:])
-            returns = np.abs(visited[-1] - visited[-65:-1]).min(axis=(0, 1))
+        for _ in range(800):
+            x = x - rates * self.objective.gradient(x[..., np.newaxis])[..., 0]
+            visited.append(x)
+        visited = np.stack(visited[-160:])
+        returns = np.abs(visited[-1] - visited[-65:-1]).min(axis=(0, 1))
         kinds = {
             "stable": rates < 1 / self.smoothness,
             "oscillating": (rates >= 1 / self.smoothness) & (rates <= 2 / self.smoothness),
