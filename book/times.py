@@ -6,13 +6,12 @@ shows that file.
 """
 
 import json
-import os
-import platform
 from pathlib import Path
 
 from docutils import nodes
 from docutils.parsers.rst import Directive
 from jupyter_cache import get_cache
+from sphinx import addnodes
 
 from .cache import folder
 from .execute import is_notebook
@@ -30,18 +29,6 @@ def measured(build):
         Path(record.uri).stem: record.data["execution_seconds"]
         for record in get_cache(folder(build)).list_cache_records()
     }
-
-
-def machine():
-    """The processor, the number of cores and the system, in words."""
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = [line for line in cpuinfo.read_text().splitlines() if "model name" in line]
-        model = names[0].partition(":")[2].strip() if names else model
-    return (
-        f"{model}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
-    )
 
 
 def count_cells(path):
@@ -66,8 +53,8 @@ class ExecutionTimes(Directive):
             if is_notebook(path):
                 seconds = record.get("seconds", {}).get(name)
                 shown = "not yet measured" if seconds is None else f"{seconds:.1f}"
-                rows.append([name, *map(str, count_cells(path)), shown])
-        caption = f"Measured on {record['machine']}." if record else "Not yet measured."
+                rows.append([link(env.docname, name), *map(str, count_cells(path)), shown])
+        caption = f"Measured on {record['machine']}" if record else "Not yet measured."
         return [table(["page", "code cells", "claims", "seconds"], rows, caption)]
 
 
@@ -79,12 +66,25 @@ def table(head, rows, caption):
     return nodes.table("", nodes.title("", caption), group, classes=["execution-times"])
 
 
-def row_node(texts):
-    return nodes.row("", *(nodes.entry("", nodes.paragraph("", text)) for text in texts))
+def row_node(cells):
+    """A row of texts and links."""
+    contents = (nodes.Text(cell) if isinstance(cell, str) else cell for cell in cells)
+    return nodes.row("", *(nodes.entry("", nodes.paragraph("", "", cell)) for cell in contents))
+
+
+def link(page, name):
+    """A link from one page to another, by its title."""
+    target = addnodes.pending_xref(
+        "", refdomain="std", reftype="doc", reftarget="/" + name, refdoc=page, refexplicit=False
+    )
+    target += nodes.inline("", name)
+    return target
 
 
 def write_record(build):
     """Write down what the chapters in the cache of a build folder took, and on which machine."""
+    from benchmarks.harness import machine
+
     seconds = {name: round(time, 1) for name, time in sorted(measured(build).items())}
     text = json.dumps({"machine": machine(), "seconds": seconds}, indent=1)
     RECORD.write_text(text + "\n", encoding="utf-8")
