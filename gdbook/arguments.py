@@ -5,33 +5,63 @@ from operator import index
 
 import numpy as np
 
-__all__ = ["natural", "number", "point", "points", "positive", "rational"]
+__all__ = ["natural", "number", "point", "points", "positive", "rational", "reals"]
+
+
+def reals(value, name):
+    """`value` as an array of floats.
+
+    Examples
+    --------
+    >>> reals([Fraction(1, 2), 3], "times")
+    array([0.5, 3. ])
+    """
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind == "O":  # exact numbers; `None`, which NumPy would call nan, is none
+            array = np.reshape([float(entry) for entry in array.flat], array.shape)
+        if array.dtype.kind not in "biuf":
+            raise TypeError
+    except OverflowError:
+        raise ValueError(f"{name} must fit into floats, not {value!r}") from None
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be real numbers, not {value!r}") from None
+    return array.astype(float)
 
 
 def points(value, dimension, name="points"):
     """`value` as an array of floats whose last axis has length `dimension`.
 
     A single number is a point of dimension one.
+
+    Examples
+    --------
+    >>> points(3, 1)
+    array([3.])
+    >>> points([3, 4], 1)
+    Traceback (most recent call last):
+    ValueError: points must have 1 coordinates along the last axis, so shape (..., 1), not (2,)
     """
-    try:
-        array = np.asarray(value)
-        if np.iscomplexobj(array):
-            raise TypeError
-        array = array.astype(float)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be real numbers, not {value!r}") from None
+    array = reals(value, name)
     if dimension == 1 and array.ndim == 0:
         array = array[np.newaxis]
     if array.ndim == 0 or array.shape[-1] != dimension:
         raise ValueError(
-            f"{name} must have {dimension} coordinates along the last axis; "
-            f"the shape given is {array.shape}"
+            f"{name} must have {dimension} coordinates along the last axis, "
+            f"so shape (..., {dimension}), not {array.shape}"
         )
     return array
 
 
 def point(value, objective, name):
-    """`value` as one finite point of the space that an objective lives on."""
+    """`value` as one finite point of the space that an objective lives on.
+
+    Examples
+    --------
+    >>> from gdbook.catalogue import quadratic
+    >>> point(2, quadratic(), "start")
+    array([2.])
+    """
     array = points(value, getattr(objective, "dimension", np.size(value)), name)
     if array.ndim != 1:
         raise ValueError(f"{name} must be one point of shape {array.shape[-1:]}, not {array.shape}")
@@ -41,7 +71,13 @@ def point(value, objective, name):
 
 
 def natural(value, name, least=0):
-    """`value` as an int that is at least `least`."""
+    """`value` as an int that is at least `least`.
+
+    Examples
+    --------
+    >>> natural(np.int64(3), "steps")
+    3
+    """
     try:
         result = index(value)
     except TypeError:
@@ -52,23 +88,44 @@ def natural(value, name, least=0):
 
 
 def number(value, name):
-    """`value` as a float."""
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a number, not {value!r}") from None
+    """`value` as a finite float.
+
+    Examples
+    --------
+    >>> number(Fraction(1, 2), "learning_rate")
+    0.5
+    """
+    array = reals(value, name)
+    if array.ndim:
+        raise TypeError(f"{name} must be one number, not {value!r}")
+    if not np.isfinite(array):
+        raise ValueError(f"{name} must be finite, not {value!r}")
+    return float(array)
 
 
 def positive(value, name):
-    """`value` as a positive finite float."""
+    """`value` as a positive finite float.
+
+    Examples
+    --------
+    >>> positive(0, "learning_rate")
+    Traceback (most recent call last):
+    ValueError: learning_rate must be positive, not 0
+    """
     result = number(value, name)
-    if not (np.isfinite(result) and result > 0):
-        raise ValueError(f"{name} must be positive and finite, not {value!r}")
+    if result <= 0:
+        raise ValueError(f"{name} must be positive, not {value!r}")
     return result
 
 
 def rational(value, name):
-    """`value` exactly as a Fraction."""
+    """`value` exactly as a Fraction.
+
+    Examples
+    --------
+    >>> rational("1/3", "start"), rational(0.75, "start")
+    (Fraction(1, 3), Fraction(3, 4))
+    """
     try:
         # SymPy's rationals know numerator and denominator, but are no `Rational` of Python's.
         return Fraction(int(value.p), int(value.q)) if hasattr(value, "p") else Fraction(value)

@@ -88,6 +88,13 @@ class ModifiedField:
         :math:`F_0, \dots, F_n` in the variables and parameters of the objective.
     order : int
         Highest power n of h.
+
+    Examples
+    --------
+    >>> import gdbook as gd
+    >>> field = modified_field(gd.Objective("x*y", "x y"), order=1)
+    >>> field.order, field.coefficients[1].T
+    (1, Matrix([[-x/2, -y/2]]))
     """
 
     objective: Objective
@@ -95,7 +102,12 @@ class ModifiedField:
 
     @property
     def order(self):
+        """Highest power of h."""
         return len(self.coefficients) - 1
+
+    def __reduce__(self):
+        # Compiled functions cannot be saved.
+        return ModifiedField, (self.objective, self.coefficients)
 
     def evaluate(self, points, learning_rate):
         """The field at each point, with the values that the objective's parameters have.
@@ -226,6 +238,13 @@ class ModifiedField:
 
         It exports ``variables``, ``parameters``, ``order`` and ``coefficients(x, p, out)``, which
         fills and returns ``out`` with (order + 1) times d numbers: those of power 0 of h first.
+
+        Examples
+        --------
+        >>> import gdbook as gd
+        >>> text = modified_field(gd.Objective("x^2/2", "x"), order=1).javascript()
+        >>> [line for line in text.splitlines() if "_out[" in line]
+        ['  _out[0] = -x;', '  _out[1] = -1/2*x;']
         """
         f = self.objective
         header = source.javascript_header(f"Modified field of {f}", f.variables, f.parameters)
@@ -300,7 +319,7 @@ def interpolated_field(orbit_points, learning_rate, terms):
     """
     terms = arguments.natural(terms, "terms", 1)
     h = arguments.positive(learning_rate, "learning_rate")
-    points = np.asarray(orbit_points, dtype=float)
+    points = arguments.reals(orbit_points, "orbit_points")
     if points.ndim == 0 or len(points) <= terms:
         raise ValueError(
             f"orbit_points must have more than terms = {terms} points along the first axis; "

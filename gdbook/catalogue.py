@@ -40,6 +40,13 @@ def quadratic_bowl(flat=1, sharp=10):
 
     The best constant learning rate is :math:`2/(\mu + L)`, with factor
     :math:`(\kappa - 1)/(\kappa + 1)` per step.
+
+    Examples
+    --------
+    >>> import gdbook as gd
+    >>> orbit = gd.gradient_descent(quadratic_bowl(1, 3), [1.0, 1.0], 2 / (1 + 3), steps=3)
+    >>> orbit.points[-1].tolist()
+    [0.125, -0.125]
     """
     return Objective("(mu*x^2 + L*y^2)/2", "x y", {"mu": flat, "L": sharp})
 
@@ -52,6 +59,11 @@ def double_well():
     Chebyshev polynomial :math:`T_3` at :math:`h = 2` and unbounded beyond. It is gradient descent
     on :math:`\tfrac12(1 - xy)^2` along the diagonal :math:`x = y`. Source: Chen, Balasubramanian,
     Ghosal, Agrawalla (2023).
+
+    Examples
+    --------
+    >>> double_well().sharpness([[-1.0], [0.0], [1.0]])
+    array([ 2., -1.,  2.])
     """
     return Objective("(x^2 - 1)^2/4", "x")
 
@@ -61,6 +73,12 @@ def quartic():
 
     Gradient descent converges exactly for :math:`|x_0| < \sqrt{2/h}`, has a 2-cycle there and blows
     up faster than any exponential beyond.
+
+    Examples
+    --------
+    >>> import gdbook as gd
+    >>> gd.gradient_descent(quartic(), 2.0, 0.5, steps=100).outcome
+    Outcome(label='periodic', step=100, period=2)
     """
     return Objective("x^4/4", "x")
 
@@ -70,12 +88,23 @@ def scalar_factorization(product=1):
 
     Neither convex nor L-smooth for any L; minimal on the hyperbola :math:`xy = \mu`, where the
     Hessian has the eigenvalues 0 and :math:`x^2 + y^2`. Source: Wang, Chen, Zhao, Tao (2022).
+
+    Examples
+    --------
+    >>> float(scalar_factorization().sharpness([2.0, 0.5]))
+    4.25
     """
     return Objective("(mu - x*y)^2/2", "x y", {"mu": product})
 
 
 def cosine():
-    r""":math:`f(x) = \cos x`, 1-smooth and not convex; minima at odd multiples of :math:`\pi`."""
+    r""":math:`f(x) = \cos x`, 1-smooth and not convex; minima at odd multiples of :math:`\pi`.
+
+    Examples
+    --------
+    >>> cosine().map("h")
+    Matrix([[h*sin(x) + x]])
+    """
     return Objective("cos(x)", "x")
 
 
@@ -85,17 +114,35 @@ def rational_valley():
     :math:`L = \max|f''| = 2.5225425`, at :math:`|x| = 0.852375`. Started at 2, gradient descent
     with :math:`h < 2/L` leaves for infinity like :math:`(8hk)^{1/4}`: its gradient tends to zero
     and no stationary point is near.
+
+    Examples
+    --------
+    >>> float(rational_valley().hessian([0.852375])[0, 0].round(5))
+    -2.52254
     """
     return Objective("x^2/(1 + x^4)", "x")
 
 
 def quadratic_plus_quartic():
-    r""":math:`f(x) = \tfrac12 x^2 + \tfrac14 x^4`: the series of its modified equation diverges."""
+    r""":math:`f(x) = \tfrac12 x^2 + \tfrac14 x^4`: the series of its modified equation diverges.
+
+    Examples
+    --------
+    >>> import gdbook as gd
+    >>> [str(c) for c, in gd.modified_coefficients(quadratic_plus_quartic(), 1, order=3)]
+    ['-2', '-4', '-38/3', '-48']
+    """
     return Objective("x^2/2 + x^4/4", "x")
 
 
 def quadratic_plus_cubic():
-    r""":math:`f(x) = \tfrac12 x^2 + \tfrac13 x^3`: a minimum at 0 and a maximum at -1."""
+    r""":math:`f(x) = \tfrac12 x^2 + \tfrac13 x^3`: a minimum at 0 and a maximum at -1.
+
+    Examples
+    --------
+    >>> quadratic_plus_cubic().hessian([[0.0], [-1.0]]).ravel()
+    array([ 1., -1.])
+    """
     return Objective("x^2/2 + x^3/3", "x")
 
 
@@ -104,6 +151,11 @@ def huber(shoulder=1):
 
     Convex and 1-smooth. With :math:`\tau = R/(2Nh + 1)` it is the slowest such function for N steps
     from distance R at learning rate :math:`h \le 1`. Source: Drori, Teboulle (2014).
+
+    Examples
+    --------
+    >>> huber(0.5).gradient([[-3.0], [0.25], [2.0]]).ravel()
+    array([-0.5 ,  0.25,  0.5 ])
     """
     return Objective(
         "Piecewise((x^2/2, Abs(x) <= tau), (tau*Abs(x) - tau^2/2, True))", "x", {"tau": shoulder}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gdbook import arguments
-from gdbook.objective import Objective
+from gdbook.objective import Objective, require_differentiable
 from gdbook.outcome import Outcome, outcome_of
 
 __all__ = ["Orbit", "gradient_descent", "silver_learning_rates"]
@@ -26,6 +26,12 @@ class Orbit:
         The learning rate of each step.
     outcome : Outcome
         What became of it.
+
+    Examples
+    --------
+    >>> orbit = gradient_descent(Objective("x^2/2", "x"), 1.0, [0.5, 1.0])
+    >>> orbit.values, orbit.learning_rates
+    (array([0.5  , 0.125, 0.   ]), array([0.5, 1. ]))
     """
 
     points: np.ndarray
@@ -69,6 +75,7 @@ def gradient_descent(objective, start, learning_rate, steps=None):
     >>> gradient_descent(Objective("x^2/2", "x"), 1.0, 2.5, steps=100).outcome
     Outcome(label='diverged', step=35, period=0)
     """
+    require_differentiable(objective)
     start = arguments.point(start, objective, "start")
     learning_rates = _learning_rates(learning_rate, steps)
     gradient = objective.gradient_at if isinstance(objective, Objective) else _floats(objective)
@@ -124,12 +131,7 @@ def silver_learning_rates(count, smoothness=1.0):
 
 
 def _learning_rates(learning_rate, steps):
-    try:
-        rates = np.asarray(learning_rate, dtype=float)
-    except (TypeError, ValueError):
-        raise TypeError(
-            f"learning_rate must be a number or numbers, not {learning_rate!r}"
-        ) from None
+    rates = arguments.reals(learning_rate, "learning_rate")
     if rates.ndim == 0:
         if steps is None:
             raise ValueError("steps must be given where learning_rate is one number")

@@ -1,7 +1,7 @@
 """The one formula: an objective written once in SymPy, with all its forms."""
 
 import keyword
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Set
 from functools import cached_property
 from numbers import Real
 from typing import Protocol, runtime_checkable
@@ -17,24 +17,40 @@ from sympy.parsing.sympy_parser import (
 
 from gdbook import arguments, source
 
-__all__ = ["Differentiable", "Objective", "require_formula"]
+__all__ = ["Differentiable", "Objective", "require_differentiable", "require_formula"]
 
 FUNCTIONS = (
     *("exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "asin", "acos", "atan", "sqrt"),
     *("Abs", "Max", "Min", "sign", "Piecewise"),
 )
-_RESERVED = {*FUNCTIONS, "abs", "max", "min", "pi", "E", "Math", "math", "numpy"}
+_RELATIONS = ("Eq", "Ne")
+_NUMBERS = ("Symbol", "Integer", "Float", "Rational", "Function")  # what the parser writes
+_RESERVED = {
+    *(*FUNCTIONS, *_RELATIONS, *_NUMBERS),
+    *("abs", "max", "min", "pi", "E", "Math", "math", "numpy"),
+}
 
 
 @runtime_checkable
 class Differentiable(Protocol):
-    """What gradient descent needs of an objective that is not a formula (a loss on data, say)."""
+    """What an objective offers that need not be a formula (a loss on data, say).
 
-    def value(self, points): ...
+    Gradient descent and gradient flow use the values and the gradients.
 
-    def gradient(self, points): ...
+    Examples
+    --------
+    >>> isinstance(Objective("x^2", "x"), Differentiable)
+    True
+    """
 
-    def hessian_product(self, points, vectors): ...
+    def value(self, points):
+        """Value at each point: shape (..., d) to shape (...)."""
+
+    def gradient(self, points):
+        """Gradient at each point: shape (..., d) to shape (..., d)."""
+
+    def hessian_product(self, points, vectors):
+        """Hessian at each point times a vector: shapes (..., d) and (..., d) to (..., d)."""
 
 
 class Objective:
@@ -45,7 +61,8 @@ class Objective:
     expression : str or sympy.Expr
         :math:`f`, made of the variables, the parameters, numbers, ``pi``, ``E`` and the functions
         ``exp log sin cos tan sinh cosh tanh asin acos atan sqrt Abs Max Min sign Piecewise``.
-        In a string ``^`` is a power, and a decimal such as ``0.1`` is the exact fraction.
+        In a string ``^`` is a power, a decimal such as ``0.1`` is the exact fraction, and the
+        conditions of ``Piecewise`` are made of ``< <= > >= Eq Ne & | ~``.
     variables : str or sequence of str or sympy.Symbol
         Names of the coordinates of :math:`x`, in order: ``"x y"`` or ``["x", "y"]``. All are real.
     parameters : mapping of str to number, optional
@@ -64,10 +81,10 @@ class Objective:
     Raises
     ------
     ValueError
-        For an unknown symbol or function, a name used twice, a parameter that is not finite, or a
-        ``Piecewise`` without a last branch for "otherwise".
+        For an unknown symbol or function, a name used twice, a constant that is not real, a
+        parameter that is not finite, or a ``Piecewise`` without a last branch for "otherwise".
     TypeError
-        For a parameter that is not a real number.
+        For a parameter that is not a real number, or an expression that is no formula.
 
     Notes
     -----
@@ -98,9 +115,16 @@ class Objective:
         self.variables = tuple(symbols[n] for n in names)
         self.expression = _expression(expression, symbols)
         self.name = name or "f"
+        if not isinstance(self.name, str):
+            raise TypeError(f"name must be a string, not {name!r}")
+
+    def __reduce__(self):
+        # What is made from the formula is made again: compiled functions cannot be saved.
+        return Objective, (self.expression, self.variables, self.parameters, self.name)
 
     @property
     def dimension(self):
+        """The number d of variables."""
         return len(self.variables)
 
     # Symbolic forms
@@ -126,7 +150,10 @@ class Objective:
     @cached_property
     def smooth_expression(self):
         """The expression with ``Abs``, ``Max``, ``Min`` and ``sign`` written as ``Piecewise``."""
-        return _as_piecewise(self.expression)
+        # SymPy writes a condition on a Piecewise as if-then-else, which no array can answer.
+        return _as_piecewise(self.expression).replace(
+            sympy.ITE, lambda *branches: sympy.ITE(*branches).to_nnf(simplify=False)
+        )
 
     @cached_property
     def gradient_expression(self):
@@ -143,7 +170,8 @@ class Objective:
 
         Parameters
         ----------
-        learning_rate : sympy.Symbol, str or number
+        learning_rate : sympy.Expr, str or number
+            A string is the name of a symbol.
 
         Examples
         --------
@@ -151,10 +179,10 @@ class Objective:
         Matrix([[-h*x + x]])
         """
         if isinstance(learning_rate, str):
+            _refuse_clashes([*map(str, self.variables), *self.parameters, learning_rate])
             learning_rate = sympy.Symbol(learning_rate, real=True)
-        return (
-            sympy.Matrix(self.variables) - sympy.sympify(learning_rate) * self.gradient_expression
-        )
+        h = _sympified(learning_rate, "learning_rate")
+        return sympy.Matrix(self.variables) - h * self.gradient_expression
 
     def with_parameters(self, **values):
         """The same objective with other values of some of its parameters.
@@ -182,26 +210,58 @@ class Objective:
         Returns
         -------
         ndarray, shape (...)
-            ``inf`` or ``nan`` where the formula has no finite value, without a warning.
+            ``inf`` or ``nan`` where the formula has no finite value, without a warning; ``nan`` at
+            points with a coordinate that is.
+
+        Examples
+        --------
+        >>> Objective("x*y", "x y").value([[1.0, 2.0], [3.0, 4.0]])
+        array([ 2., 12.])
         """
         return self._evaluate(self._value_function, points, ())
 
     def gradient(self, points):
-        """Gradient at each point: shape (..., d) to shape (..., d)."""
+        """Gradient at each point: shape (..., d) to shape (..., d).
+
+        Examples
+        --------
+        >>> Objective("x*y", "x y").gradient([[1.0, 2.0], [3.0, 4.0]])
+        array([[2., 1.],
+               [4., 3.]])
+        """
         return self._evaluate(self._gradient_function, points, (self.dimension,))
 
     def hessian(self, points):
-        """Hessian at each point: shape (..., d) to shape (..., d, d)."""
+        """Hessian at each point: shape (..., d) to shape (..., d, d).
+
+        Examples
+        --------
+        >>> Objective("x^2*y", "x y").hessian([1.0, 2.0])
+        array([[4., 2.],
+               [2., 0.]])
+        """
         return self._evaluate(self._hessian_function, points, (self.dimension, self.dimension))
 
     def hessian_product(self, points, vectors):
-        """Hessian at each point times a vector: shapes (..., d) and (..., d) to (..., d)."""
-        return np.einsum("...ij,...j->...i", self.hessian(points), np.asarray(vectors, dtype=float))
+        """Hessian at each point times a vector: shapes (..., d) and (..., d) to (..., d).
+
+        Examples
+        --------
+        >>> Objective("x^2*y", "x y").hessian_product([1.0, 2.0], [0.0, 1.0])
+        array([2., 0.])
+        """
+        vectors = arguments.points(vectors, self.dimension, "vectors")
+        return np.einsum("...ij,...j->...i", self.hessian(points), vectors)
 
     def sharpness(self, points):
         """Largest eigenvalue of the Hessian at each point: shape (..., d) to shape (...).
 
         ``nan`` where the Hessian is not finite.
+
+        Examples
+        --------
+        >>> Objective("(x^2 + 4*y^2)/2", "x y").sharpness([[0.0, 0.0], [1.0, np.nan]])
+        array([ 4., nan])
         """
         hessian = self.hessian(points)
         finite = np.isfinite(hessian).all(axis=(-2, -1))
@@ -220,6 +280,11 @@ class Objective:
         Returns
         -------
         list of float, length d
+
+        Examples
+        --------
+        >>> Objective("x*y", "x y").gradient_at([3.0, 4.0])
+        [4.0, 3.0]
         """
         try:
             return self._scalar_gradient(*point, *self._parameter_values)
@@ -235,6 +300,16 @@ class Objective:
         ``gradient(x, p, out)``, ``hessian(x, p, out)`` (rows one after the other) and
         ``step(x, h, p, out)``. ``p`` is an object like ``parameters``, which it is by default;
         ``out`` is filled and returned, and may be ``x`` itself.
+
+        Examples
+        --------
+        >>> print(Objective("x^2", "x").javascript().partition("function step")[2])
+        (_x, _h, _p = parameters, _out = []) {
+          const x = _x[0];
+          _out[0] = x - _h*(2*x);
+          return _out;
+        }
+        <BLANKLINE>
         """
         symbols = self.variables, self.parameter_symbols
         text = source.javascript_header(str(self), self.variables, self.parameters)
@@ -294,11 +369,32 @@ class Objective:
         out = np.empty((*points.shape[:-1], len(results)))
         for i, result in enumerate(results):
             out[..., i] = result
+        # No condition holds for nan: a Piecewise would answer with its last branch.
+        out[np.isnan(points).any(axis=-1)] = np.nan
         return out.reshape(points.shape[:-1] + shape)
 
 
+def require_differentiable(objective):
+    """Refuse what has no values and gradients.
+
+    Examples
+    --------
+    >>> require_differentiable(Objective("x^2", "x"))
+    """
+    if not (hasattr(objective, "value") and hasattr(objective, "gradient")):
+        raise TypeError(
+            "objective must be a gdbook.Objective or have its methods value and gradient, "
+            f"not {objective!r}"
+        )
+
+
 def require_formula(objective):
-    """Refuse objectives that are given by data or code instead of a formula."""
+    """Refuse objectives that are given by data or code instead of a formula.
+
+    Examples
+    --------
+    >>> require_formula(Objective("x^2", "x"))
+    """
     if not isinstance(objective, Objective):
         raise TypeError(
             f"objective must be a gdbook.Objective, not {type(objective).__name__}; "
@@ -311,6 +407,10 @@ def _names(variables):
         variables = variables.replace(",", " ").split()
     elif isinstance(variables, sympy.Symbol):
         variables = [variables]
+    elif isinstance(variables, Set) or not isinstance(variables, Iterable):
+        raise TypeError(
+            f'variables must be names in order, as in "x y" or ["x", "y"], not {variables!r}'
+        )
     names = [str(variable) for variable in variables]
     if not names:
         raise ValueError('variables must name at least one coordinate, for example "x" or "x y"')
@@ -328,8 +428,12 @@ def _parameters(parameters):
         real = isinstance(value, Real) or (isinstance(value, sympy.Expr) and value.is_extended_real)
         if not real or isinstance(value, bool | np.bool_) or getattr(value, "free_symbols", None):
             raise TypeError(f"parameter {str(name)!r} must be a real number, not {value!r}")
-        if not np.isfinite(float(value)):
-            raise ValueError(f"parameter {str(name)!r} must be finite, not {value!r}")
+        try:
+            finite = np.isfinite(float(value))
+        except OverflowError:
+            finite = False
+        if not finite:
+            raise ValueError(f"parameter {str(name)!r} must be a finite float, not {value!r}")
     return {str(name): _plain(value) for name, value in parameters.items()}
 
 
@@ -345,16 +449,15 @@ def _refuse_clashes(names):
         if not identifier or name.startswith("_") or name in _RESERVED:
             raise ValueError(
                 f"{name!r} cannot be a name: use a letter followed by letters, digits or "
-                f"underscores, and none of {', '.join(sorted(_RESERVED))}"
+                "underscores, but no keyword of Python and none of "
+                f"{', '.join(sorted(_RESERVED))}"
             )
 
 
 def _expression(expression, symbols):
     if isinstance(expression, str):
         expression = _parsed(expression, symbols)
-    expression = sympy.sympify(expression)
-    if not isinstance(expression, sympy.Expr):
-        raise TypeError(f"expression must be a formula, not {expression!r}")
+    expression = _sympified(expression, "expression")
     # A caller's symbols may carry other assumptions; ours are real.
     expression = expression.xreplace(
         {s: symbols[s.name] for s in expression.free_symbols if s.name in symbols}
@@ -365,20 +468,27 @@ def _expression(expression, symbols):
             f"unknown symbol {unknown[0]!r} in {expression}: "
             f"name it among the variables or give it a value in parameters"
         )
-    if expression.has(sympy.I, sympy.zoo, sympy.nan, sympy.oo, -sympy.oo):
-        raise ValueError(f"expression must be real and finite, not {expression}")
+    for part in sympy.preorder_traversal(expression):
+        number = isinstance(part, sympy.Expr) and part.is_number
+        if number and (part is sympy.nan or part.is_real is False):
+            raise ValueError(f"expression must be real and finite, not {expression}")
     _refuse_unknown_functions(expression)
     return expression
 
 
+def _sympified(value, name):
+    try:
+        expression = sympy.sympify(value)
+    except sympy.SympifyError:
+        expression = None
+    if not isinstance(expression, sympy.Expr) or expression.is_Matrix:
+        raise TypeError(f"{name} must be a formula or a number, not {value!r}")
+    return expression
+
+
 def _parsed(text, symbols):
-    functions = {name: getattr(sympy, name) for name in FUNCTIONS}
     known = {
-        **{
-            name: getattr(sympy, name)
-            for name in ("Symbol", "Integer", "Float", "Rational", "Function")
-        },
-        **functions,
+        **{name: getattr(sympy, name) for name in (*_NUMBERS, *FUNCTIONS, *_RELATIONS)},
         **{"abs": sympy.Abs, "max": sympy.Max, "min": sympy.Min, "pi": sympy.pi, "E": sympy.E},
         "__builtins__": {},
     }

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from gdbook import arguments
+
 __all__ = ["LABELS", "Outcome", "javascript", "outcome_of"]
 
 LABELS = ("converged", "diverged", "periodic", "bounded")
@@ -48,6 +50,12 @@ class Outcome:
         The step at which the label was earned; n for the last two.
     period : int
         Zero unless the orbit is periodic.
+
+    Examples
+    --------
+    >>> import gdbook as gd
+    >>> gd.gradient_descent(gd.catalogue.quadratic(), 1.0, 2.0, steps=100).outcome.period
+    2
     """
 
     label: str
@@ -75,7 +83,7 @@ def outcome_of(points):
     >>> outcome_of(1.5 ** np.arange(101)[:, np.newaxis])
     Outcome(label='diverged', step=35, period=0)
     """
-    points = np.asarray(points, dtype=float)
+    points = arguments.reals(points, "points")
     if points.ndim != 2 or len(points) == 0:
         raise ValueError(f"points must have shape (n + 1, d), not {points.shape}")
     steps = len(points) - 1
@@ -111,6 +119,11 @@ def javascript():
     It exports ``rules`` (the constants above) and
     ``outcomeOf(step, start, h, p, steps) -> {label, step, period}``, where ``step`` is the function
     of that name in the module which an objective writes.
+
+    Examples
+    --------
+    >>> "export function outcomeOf" in javascript()
+    True
     """
     rules = {
         "escapeRadius": ESCAPE_RADIUS,

@@ -29,7 +29,16 @@ COLOURS = {
 
 
 def use_style():
-    """Make the house style the style of all figures that follow."""
+    """Make the house style the style of all figures that follow.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> with plt.style.context({}):
+    ...     use_style()
+    ...     print(plt.rcParams["image.cmap"])
+    cividis
+    """
     import matplotlib.pyplot as plt
 
     plt.style.use("gdbook.book")
@@ -47,6 +56,8 @@ def colour(name):
     """
     family, _, order = name.rpartition(" ")
     if family != "modified flow":
+        if name not in COLOURS:
+            raise ValueError(f"name must be one of {', '.join(COLOURS)}, not {name!r}")
         return COLOURS[name]
     if order == "0":
         return COLOURS["gradient flow"]
@@ -68,7 +79,15 @@ def plot_objective(objective, limits, ax=None, **style):
     Returns
     -------
     matplotlib Axes
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from gdbook.catalogue import double_well
+    >>> plot_objective(double_well(), (-1.5, 1.5), ax=Figure().subplots()).get_xlabel()
+    '$x$'
     """
+    _require_dimension(objective, 1)
     ax = _axes(ax)
     x = np.linspace(*limits, 401)
     ax.plot(x, objective.value(x[:, np.newaxis]), **{"color": "0.45", "zorder": 1, **style})
@@ -91,7 +110,16 @@ def plot_contours(objective, limits, ax=None, levels=14):
     Returns
     -------
     matplotlib Axes
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from gdbook.catalogue import scalar_factorization
+    >>> limits = (-2, 2), (-1, 3)
+    >>> plot_contours(scalar_factorization(), limits, ax=Figure().subplots()).get_ylabel()
+    '$y$'
     """
+    _require_dimension(objective, 2)
     ax = _axes(ax)
     x, y = np.meshgrid(*(np.linspace(*pair, 241) for pair in limits))
     values = objective.value(np.stack([x, y], axis=-1))
@@ -104,7 +132,7 @@ def plot_contours(objective, limits, ax=None, levels=14):
 
 
 def plot_orbit(orbit, ax=None, **style):
-    """An orbit: on the graph of its objective (one variable) or in the plane (two variables).
+    """An orbit: on the graph of its objective (one variable), else in the first two variables.
 
     Parameters
     ----------
@@ -116,6 +144,15 @@ def plot_orbit(orbit, ax=None, **style):
     Returns
     -------
     matplotlib Axes
+
+    Examples
+    --------
+    >>> import gdbook as gd
+    >>> from matplotlib.figure import Figure
+    >>> orbit = gd.gradient_descent(gd.catalogue.quadratic_bowl(), [1.0, 1.0], 0.1, steps=4)
+    >>> (line,) = plot_orbit(orbit, ax=Figure().subplots()).lines
+    >>> line.get_xydata().shape
+    (5, 2)
     """
     ax = _axes(ax)
     points = orbit.points
@@ -137,6 +174,14 @@ def plot_losses(orbits, ax=None):
     Returns
     -------
     matplotlib Axes
+
+    Examples
+    --------
+    >>> import gdbook as gd
+    >>> from matplotlib.figure import Figure
+    >>> orbit = gd.gradient_descent(gd.catalogue.quadratic(), 1.0, 0.5, steps=4)
+    >>> plot_losses({"h = 0.5": orbit}, ax=Figure().subplots()).get_yscale()
+    'log'
     """
     ax = _axes(ax)
     for name, orbit in orbits.items():
@@ -144,6 +189,14 @@ def plot_losses(orbits, ax=None):
     ax.set(xlabel="step", ylabel="loss")
     ax.legend()
     return ax
+
+
+def _require_dimension(objective, dimension):
+    if objective.dimension != dimension:
+        raise ValueError(
+            f"objective must have as many variables as the figure, {dimension}, not "
+            f"{', '.join(map(str, objective.variables))}"
+        )
 
 
 def _axes(ax):

@@ -162,10 +162,10 @@ def _sympy_rational(fraction):
 
 
 def _rational_point(start, dimension):
-    entries = [start] if isinstance(start, str) or np.ndim(start) == 0 else list(start)
-    if len(entries) != dimension:
+    entries = np.atleast_1d(np.asarray(start, dtype=object))
+    if entries.shape != (dimension,):
         raise ValueError(
-            f"start must have {dimension} coordinates, one for each variable, not {len(entries)}"
+            f"start must have {dimension} coordinates, one for each variable, not {start!r}"
         )
     return [rational(x, "start") for x in entries]
 
@@ -186,6 +186,15 @@ class Truncation:
         Number of terms with the smallest error.
     error : float
         The smallest error.
+
+    Examples
+    --------
+    On :math:`x^2/2` the series is that of :math:`\log(1 - h)/h`, which converges:
+
+    >>> import gdbook as gd
+    >>> result = optimal_truncation(gd.Objective("x^2/2", "x"), 1, "1/2", max_order=3)
+    >>> float(result.exact), result.terms
+    (-1.3862943611198906, 3)
     """
 
     exact: object
@@ -194,10 +203,12 @@ class Truncation:
 
     @property
     def terms(self):
+        """Number of terms with the smallest error."""
         return int(np.argmin(self.errors)) + 1
 
     @property
     def error(self):
+        """The smallest error."""
         return float(self.errors.min())
 
 

@@ -6,7 +6,9 @@ under Numba and in a browser; only transcendental functions differ, by their lib
 """
 
 import json
+import math
 
+import numpy
 import sympy
 from sympy.printing.jscode import JavascriptCodePrinter
 from sympy.printing.numpy import NumPyPrinter
@@ -74,6 +76,13 @@ def _is_power_of_compound(expression):
 class _Products:
     """Integer powers as products; every printer of this module shares it."""
 
+    def _print_Rational(self, number):
+        # Longer numbers are rounded here: the forms would do it each in its own way, or overflow.
+        exact = max(abs(number.p), number.q) < 2**53
+        return str(number) if exact else str(sympy.Float(number, 25))
+
+    _print_Integer = _print_Rational
+
     def _print_Pow(self, expression, **options):
         base, exponent = expression.base, expression.exp
         if exponent.is_Integer and abs(exponent) <= _LONGEST_PRODUCT:
@@ -98,7 +107,7 @@ class _NumPy(_Products, NumPyPrinter):
     """Reductions as nested calls of two arguments: a number may stand beside an array."""
 
     def _general_power(self, base, exponent):
-        return f"power({base}, {exponent})"
+        return f"numpy.power({base}, {exponent})"
 
     def _nested(self, function, arguments):
         first, *rest = arguments
@@ -106,21 +115,21 @@ class _NumPy(_Products, NumPyPrinter):
         return f"{function}({text}, {self._nested(function, rest)})" if rest else text
 
     def _print_And(self, expression):
-        return self._nested("logical_and", expression.args)
+        return self._nested("numpy.logical_and", expression.args)
 
     def _print_Or(self, expression):
-        return self._nested("logical_or", expression.args)
+        return self._nested("numpy.logical_or", expression.args)
 
     def _print_Max(self, expression):
-        return self._nested("maximum", expression.args)
+        return self._nested("numpy.maximum", expression.args)
 
     def _print_Min(self, expression):
-        return self._nested("minimum", expression.args)
+        return self._nested("numpy.minimum", expression.args)
 
 
 class _Scalar(_Products, PythonCodePrinter):
     def _general_power(self, base, exponent):
-        return f"pow({base}, {exponent})"  # of `math`: a negative base is an error, never complex
+        return f"math.pow({base}, {exponent})"  # a negative base is an error, never complex
 
 
 _JAVASCRIPT_KEYWORDS = """
@@ -150,7 +159,7 @@ class _JavaScript(_Products, JavascriptCodePrinter):
 
 
 _PYTHON_SETTINGS = {
-    "fully_qualified_modules": False,
+    "fully_qualified_modules": True,  # so that a parameter may be called "power" or "select"
     "inline": True,
     "allow_unknown_functions": True,
 }
@@ -166,7 +175,7 @@ def numpy_function(arguments, expressions):
     >>> numpy_function([x], [x**2, 2 * x])(np.array([1.0, 3.0]))
     [array([1., 9.]), array([2., 6.])]
     """
-    return _compiled(arguments, expressions, "numpy", _NumPy)
+    return _compiled(arguments, expressions, {"numpy": numpy}, _NumPy)
 
 
 def scalar_function(arguments, expressions):
@@ -182,21 +191,30 @@ def scalar_function(arguments, expressions):
     >>> scalar_function([x], [sympy.sqrt(x)])(4.0)
     [2.0]
     """
-    return _compiled(arguments, expressions, "math", _Scalar)
+    return _compiled(arguments, expressions, {"math": math}, _Scalar)
 
 
-def _compiled(arguments, expressions, module, printer):
+def _compiled(arguments, expressions, namespace, printer):
     return sympy.lambdify(
         list(arguments),
         list(expressions),
-        modules=module,
+        modules=[namespace],
         printer=printer(dict(_PYTHON_SETTINGS)),
         cse=program,
     )
 
 
 def javascript_header(title, variables, parameters):
-    """Opening lines of an ES module: its names and the default values of its parameters."""
+    """Opening lines of an ES module: its names and the default values of its parameters.
+
+    Examples
+    --------
+    >>> print(javascript_header("A parabola", ["x"], {"L": 2}))
+    // A parabola
+    export const variables = ["x"];
+    export const parameters = {"L": 2.0};
+    <BLANKLINE>
+    """
     defaults = {name: float(value) for name, value in parameters.items()}
     return (
         f"// {title}\n"
@@ -217,6 +235,17 @@ def javascript_function(name, variables, parameters, expressions, *, kind="array
     kind : {"number", "array", "step"}
         ``name(x, p)`` returns the one expression; ``name(x, p, out)`` fills ``out`` and returns it;
         ``name(x, h, p, out)`` fills ``out`` with ``x - h * expression`` (``out`` may be ``x``).
+
+    Examples
+    --------
+    >>> x, L = sympy.symbols("x L", real=True)
+    >>> print(javascript_function("value", [x], [L], [L * x**2], kind="number"))
+    export function value(_x, _p = parameters) {
+      const x = _x[0];
+      const L = _p["L"];
+      return L*(x*x);
+    }
+    <BLANKLINE>
     """
     printer = _JavaScript()
     assignments, outputs = program(expressions)

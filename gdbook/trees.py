@@ -34,6 +34,12 @@ class TreeCoefficients:
         :math:`b(\tau)`.
     trees : tuple of tuple of int, length n
         Level sequences: the depth of each vertex, root first, each child followed by its own.
+
+    Examples
+    --------
+    >>> series = tree_coefficients(3)
+    >>> series.orders.tolist(), series.symmetries.tolist()
+    ([1, 2, 3, 3], [1, 1, 2, 1])
     """
 
     orders: np.ndarray
@@ -45,6 +51,7 @@ class TreeCoefficients:
 
     @cached_property
     def coefficients(self):
+        """All :math:`b(\tau)` as Fractions."""
         return tuple(
             Fraction(numerators, denominator)
             for array, denominator in zip(self._numerators, self._denominators, strict=True)
@@ -53,6 +60,7 @@ class TreeCoefficients:
 
     @cached_property
     def trees(self):
+        """All trees as level sequences."""
         trees = [(0,)]
         for left, last in zip(self.left[1:], self.last[1:], strict=True):
             trees.append(trees[left] + tuple(level + 1 for level in trees[last]))
@@ -180,13 +188,14 @@ def _integer_tableau(A, b):
         raise ValueError("A and b belong together: give both, or neither for explicit Euler")
     if A is None:
         return [[0]], [1], 1
+    A, b = np.asarray(A, dtype=object), np.asarray(b, dtype=object)
+    if b.ndim != 1 or len(b) == 0 or A.shape != 2 * b.shape:
+        raise ValueError(
+            "A and b must have shapes (s, s) and (s,) for a method of s stages, "
+            f"not {A.shape} and {b.shape}"
+        )
     A = [[rational(a, "A") for a in row] for row in A]
     b = [rational(w, "b") for w in b]
-    if not b or [len(row) for row in A] != [len(b)] * len(b):
-        raise ValueError(
-            f"A must have one row and one column for each of the {len(b)} entries of b; "
-            f"its rows have {[len(row) for row in A]} entries"
-        )
     scale = lcm(*(w.denominator for w in b), *(a.denominator for row in A for a in row))
     return [[int(a * scale) for a in row] for row in A], [int(w * scale) for w in b], scale
 

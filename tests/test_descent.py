@@ -104,11 +104,16 @@ def test_silver_learning_rates():
     "error, message, arguments",
     [
         (ValueError, "start", ([1.0, 2.0], 0.1, 5)),
+        (TypeError, "start must be real numbers, not None", (None, 0.1, 5)),
+        (TypeError, "start must be real numbers, not '1'", ("1", 0.1, 5)),
+        (TypeError, "learning_rate must be real numbers, not None", (1.0, None, 5)),
+        (TypeError, "learning_rate must be real numbers, not '0.1'", (1.0, "0.1", 5)),
+        (TypeError, "learning_rate must be real numbers", (1.0, [0.1j], None)),
         (ValueError, "start must be finite", (np.nan, 0.1, 5)),
         (ValueError, "start must be one point", ([[1.0]], 0.1, 5)),
         (TypeError, "start must be real", ("one", 0.1, 5)),
         (ValueError, "learning_rate must be finite", (1.0, np.inf, 5)),
-        (TypeError, "learning_rate must be a number", (1.0, "fast", 5)),
+        (TypeError, "learning_rate must be real numbers", (1.0, "fast", 5)),
         (ValueError, "steps must be given", (1.0, 0.1, None)),
         (ValueError, "steps must be a whole number", (1.0, 0.1, -1)),
         (TypeError, "steps must be a whole number", (1.0, 0.1, 2.5)),
@@ -118,3 +123,14 @@ def test_silver_learning_rates():
 def test_bad_input_is_named(error, message, arguments):
     with pytest.raises(error, match=message):
         gd.gradient_descent(catalogue.quadratic(), *arguments)
+
+
+def test_an_objective_without_gradient_is_named():
+    with pytest.raises(TypeError, match=r"objective must .* not 'x\^2'"):
+        gd.gradient_descent("x^2", 1.0, 0.1, 5)
+
+
+def test_values_after_overflow_are_nan():
+    orbit = gd.gradient_descent(gd.Objective("-Max(x, 0)^4", "x"), 3.0, 1.0, 20)
+    assert orbit.outcome.label == "diverged"
+    assert np.isnan(orbit.values[np.isnan(orbit.points[:, 0])]).all()

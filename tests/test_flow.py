@@ -44,6 +44,28 @@ def test_blow_up_ends_in_nan_without_a_warning():
     assert np.isnan(flow.points[3:]).all()
 
 
+def test_growth_without_blow_up_is_followed():
+    flow = gd.gradient_flow(gd.Objective("-x^2", "x"), 1.0, [0.0, 10.0, 100.0])
+    np.testing.assert_allclose(flow.points[:, 0], np.exp(2 * flow.times), rtol=1e-9)
+
+
+@pytest.mark.parametrize("expression", ["sqrt(x)", "log(log(x))", "1e200*exp(x^2)"])
+def test_a_field_that_is_not_finite_at_the_start(expression):
+    flow = gd.gradient_flow(gd.Objective(expression, "x"), -40.0, [0.0, 1.0])
+    assert flow.points[0] == -40 and np.isnan(flow.points[1])
+
+
+def test_a_first_step_that_fails():
+    flow = gd.gradient_flow(gd.Objective("-x^20", "x"), 1e10, [0.0, 1.0])
+    assert np.isnan(flow.points[1])
+
+
+def test_a_solution_on_a_crease_ends(monkeypatch):
+    monkeypatch.setattr("gdbook.flow._MOST_EVALUATIONS", 2000)
+    flow = gd.gradient_flow(gd.Objective("Abs(x)", "x"), 1.0, [0.5, 2.0])
+    assert flow.points[0] == pytest.approx(0.5) and np.isnan(flow.points[1])
+
+
 def test_times_of_no_length_and_at_zero():
     assert gd.gradient_flow(catalogue.quadratic(), 1.0, []).points.shape == (0, 1)
     assert gd.gradient_flow(catalogue.quadratic(), 1.0, 0.0).points.tolist() == [[1.0]]
@@ -54,6 +76,7 @@ def test_times_of_no_length_and_at_zero():
     [
         ("times must increase", 1.0, [1.0, 0.5]),
         ("times must increase", 1.0, [-1.0]),
+        (r"times must increase .*\[0. 0. 1.\]", 1.0, [0.0, 0.0, 1.0]),
         ("times must be a sequence", 1.0, [np.nan]),
         ("start", [1.0, 2.0], [1.0]),
         ("start must be finite", np.inf, [1.0]),
@@ -62,3 +85,24 @@ def test_times_of_no_length_and_at_zero():
 def test_bad_input_is_named(message, start, times):
     with pytest.raises(ValueError, match=message):
         gd.gradient_flow(catalogue.quadratic(), start, times)
+
+
+@pytest.mark.parametrize("times", [None, ["a"], [1j], [None]])
+def test_times_that_are_no_numbers(times):
+    with pytest.raises(TypeError, match="times must be real numbers"):
+        gd.gradient_flow(catalogue.quadratic(), 1.0, times)
+
+
+@pytest.mark.parametrize(
+    "rate, error", [(np.nan, ValueError), (np.inf, ValueError), ("h", TypeError)]
+)
+def test_bad_learning_rates_are_named(rate, error):
+    for flow in (gd.modified_flow, gd.principal_flow):
+        arguments = (catalogue.quadratic(), 1.0, [1.0], rate)
+        with pytest.raises(error, match="learning_rate"):
+            flow(*arguments, *([1] if flow is gd.modified_flow else []))
+
+
+def test_an_objective_without_gradient_is_named():
+    with pytest.raises(TypeError, match=r"objective must .* not None"):
+        gd.gradient_flow(None, 1.0, [1.0])

@@ -1,5 +1,7 @@
 """One formula, all its forms: they agree, and bad input is named."""
 
+import copy
+import pickle
 from fractions import Fraction
 
 import numba
@@ -19,6 +21,8 @@ KINKED = [
     gd.Objective("Max(x, 0)^2 + Min(x, y, 2)", "x y"),
     gd.Objective("sign(x)*x^2 + Max(-y, y)", "x y"),
     gd.Objective("Piecewise((x^2, x < 1), (2*x - 1, True)) + tanh(Max(x, y))", "x y"),
+    gd.Objective("Max(x, Piecewise((y, y > 0), (0, True))) + Abs(Min(x, Abs(y) - 1))", "x y"),
+    gd.Objective("Piecewise((0, Eq(x, 0)), (sin(x)/x, Ne(x, 1) & (y > 0)), (x, True))", "x y"),
 ]
 SMOOTH = [
     gd.Objective("exp(-x^2) + log(1 + y^2)", "x y"),
@@ -138,11 +142,40 @@ def test_one_orbit_meets_no_exception(x):
         )
 
 
+def test_nan_stays_nan_where_no_condition_holds():
+    for f in (gd.Objective("Max(x, 0)", "x"), gd.Objective("5 + 0*x", "x")):
+        assert np.isnan(f.value([[np.nan], [1.0]])).tolist() == [True, False]
+        assert np.isnan(f.gradient(np.nan)).all()
+
+
+def test_numbers_too_long_for_whole_numbers_of_machines():
+    x = sympy.Symbol("x", real=True)
+    for number in (Fraction(2**70), Fraction(3**50, 2**90), Fraction(-(5**40), 3)):
+        f = gd.Objective(sympy.Rational(number) * x**2 / 2, "x")
+        compiled = numba.njit(source.scalar_function([x], f.gradient_expression))
+        (plain,) = f.gradient_at([1.0])
+        assert f.gradient([1.0]) == compiled(1.0)[0] == plain == float(number)
+    assert gd.Objective(10**400 * x, "x").gradient([1.0]) == np.inf
+
+
+def test_saved_and_copied_after_use():
+    f = catalogue.scalar_factorization(Fraction(1, 3))
+    f.gradient([1.0, 2.0]), f.hessian([1.0, 2.0])
+    for twin in (pickle.loads(pickle.dumps(f)), copy.deepcopy(f)):
+        assert str(twin) == str(f) and twin.parameters == f.parameters
+        assert twin.gradient([1.0, 2.0]).tolist() == f.gradient([1.0, 2.0]).tolist()
+
+
 def test_map_is_one_step():
     f = catalogue.double_well()
     x, h = f.variables[0], sympy.Symbol("h", real=True)
     assert sympy.expand(f.map("h")[0] - ((1 + h) * x - h * x**3)) == 0
     assert f.map(Fraction(1, 2))[0].free_symbols == {x}
+    assert f.map(2 * h)[0].free_symbols == {x, h}
+    with pytest.raises(ValueError, match="'x' is used twice"):
+        f.map("x")
+    with pytest.raises(TypeError, match=r"learning_rate must be .* not None"):
+        f.map(None)
 
 
 def test_parameters():
@@ -182,6 +215,15 @@ def test_callers_symbols_are_recognised_by_name():
         (ValueError, "parameter 'a'.*nan", ("a*x", "x", {"a": float("nan")})),
         (TypeError, "map names to numbers", ("a*x", "x", [1])),
         (TypeError, "must be a formula", (sympy.Symbol("x") > 0, "x")),
+        (TypeError, "must be a formula", (sympy.Matrix([1]), "x")),
+        (TypeError, "must be a formula", (None, "x")),
+        (ValueError, "real and finite", ("(-8)^(1/3)*x", "x")),
+        (ValueError, "real and finite", ("asin(2)*x", "x")),
+        (ValueError, "parameter 'a'.*finite", ("a*x", "x", {"a": 10**400})),
+        (TypeError, "variables must be names.*3", ("x", 3)),
+        (TypeError, "variables must be names", ("x*y", {"x", "y"})),
+        (TypeError, "name must be a string, not 3", ("x", "x", None, 3)),
+        (ValueError, "'Float' cannot be a name", ("Float*x", "x", {"Float": 1})),
     ],
 )
 def test_bad_input_is_named(error, message, arguments):
@@ -195,8 +237,14 @@ def test_points_of_the_wrong_shape_are_named():
         f.value(np.ones((5, 3)))
     with pytest.raises(TypeError, match="real numbers"):
         f.gradient([1j, 0])
-    with pytest.raises(TypeError, match="real numbers"):
-        f.gradient(["a", "b"])
+    for wrong in (["a", "b"], ["1", "2"], [None, 1], None, [[1, 2], [3]], "1 2"):
+        with pytest.raises(TypeError, match="points must be real numbers"):
+            f.gradient(wrong)
+    with pytest.raises(ValueError, match="points must fit into floats"):
+        f.value([10**400, 1])
+    with pytest.raises(ValueError, match=r"vectors must have 2 coordinates .*\(3,\)"):
+        f.hessian_product([1, 2], [1, 2, 3])
+    assert f.value([Fraction(1, 2), sympy.Rational(2, 3)]) == pytest.approx(2 / 9)
 
 
 def test_text_forms():
@@ -213,3 +261,7 @@ def test_awkward_names_work_in_every_form():
     f = gd.Objective("lambda_*x^2 + var*x", "x", {"lambda_": 2, "var": 1})
     assert f.gradient([1.0]) == 5
     assert 'const var$ = _p["var"];' in f.javascript()
+    names = ("power", "select", "maximum", "less", "pow")
+    f = gd.Objective("+".join(names) + " + Max(x, y)^(3/2)", "x y", dict.fromkeys(names, 1))
+    assert f.value([[4.0, 1.0]]) == 13
+    assert f.gradient_at([4.0, 1.0]) == f.gradient([4.0, 1.0]).tolist() == [3, 0]

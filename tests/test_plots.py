@@ -47,3 +47,12 @@ def test_colours_are_distinct_within_methods_and_within_regimes():
 def test_use_style_sets_the_house_style():
     plots.use_style()
     assert plt.rcParams["image.cmap"] == "cividis"
+
+
+def test_wrong_arguments_are_named():
+    with pytest.raises(ValueError, match=r"objective must have .* 1, not x, y"):
+        plots.plot_objective(catalogue.scalar_factorization(), (0, 1))
+    with pytest.raises(ValueError, match=r"objective must have .* 2, not x"):
+        plots.plot_contours(catalogue.quadratic(), ((0, 1), (0, 1)))
+    with pytest.raises(ValueError, match=r"name must be .* not 'mauve'"):
+        plots.colour("mauve")
