@@ -110,7 +110,7 @@ export class Frame {
       const value = read();
       range.value = toRange(value);
       range.setAttribute("aria-valuetext", whole ? value : format(value, 3));
-      if (document.activeElement !== number) number.value = Number(value.toPrecision(4));
+      if (document.activeElement !== number) number.value = Number(Math.abs(value) < 0.1 ? value.toPrecision(3) : value.toFixed(3));
     };
     range.addEventListener("input", () => write(clamp(fromRange(Number(range.value)), lowest, highest)));
     number.addEventListener("input", () => {
