@@ -287,11 +287,15 @@ def test_level_lines_lie_on_the_level(node):
 def test_numbers_for_people(node):
     result = node(
         """
-        import { format, short, ticks, decades, channels } from "./drawing.js";
+        import { format, short, ticks, fitted, decades, channels } from "./drawing.js";
         const texts = (marks) => marks.map(({ text }) => text);
         const result = {
           format: [0, -1.5, 3.14159, 1e-7, Infinity, NaN].map((x) => format(x)),
           short: [1, 0.1818, 1.5].map(short),
+          fitted: [[-2, 2], [-1e-7, 1e-7], [0.5, 0.5 + 0.9e-7]].map((limits) => {
+            const { marks, note } = fitted(ticks(...limits, 4));
+            return [...texts(marks), note];
+          }),
           far: ticks(1e6, 1e6 + 1e-10, 4).length,
           ticks: [texts(ticks(-2, 2, 4)), texts(ticks(0, 0.25, 5)), texts(ticks(-1.6, 1.6, 3))],
           decades: [texts(decades(1e-3, 10, 10)), texts(decades(1e-12, 1, 4))],
@@ -299,6 +303,11 @@ def test_numbers_for_people(node):
         };""",
         None,
     )
+    assert result["fitted"] == [
+        ["−2", "−1", "0", "1", "2", ""],
+        ["−1", "−0.5", "0", "0.5", "1", " in 10⁻⁷"],
+        ["…0000", "…0002", "…0004", "…0006", "…0008", " ≈ 0.50000000"],
+    ]
     assert result["far"] < 20, "an axis finer than numbers are ends nevertheless"
     assert result["format"] == ["0.00", "−1.50", "3.14", "1.0 × 10⁻⁷", "∞", "undefined"]
     assert result["short"] == ["1.00", "0.182", "1.50"]

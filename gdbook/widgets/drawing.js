@@ -42,10 +42,16 @@ export function ticks(low, high, count) {
   return marks;
 }
 
-// Marks whose last digits alone fit beside an axis: "…4271", once numbers have more than four digits after the point.
-function fitted(marks) {
-  if (!marks.some(({ text }) => /[.]\d{5}/.test(text))) return { marks, near: "" };
-  return { marks: marks.map(({ at, text }) => ({ at, text: `…${text.slice(-4)}` })), near: ` ≈ ${marks[0].text}` };
+// Marks that fit beside an axis, and what to add to its label. Numbers with more than four digits after the point are
+// given in a power of ten where zero is near, and by their last digits, "…4271", where it is far.
+export function fitted(marks) {
+  if (!marks.some(({ text }) => /[.]\d{5}/.test(text))) return { marks, note: "" };
+  const reach = Math.max(...marks.map(({ at }) => Math.abs(at)));
+  if (marks.at(-1).at - marks[0].at < 0.02 * reach)
+    return { marks: marks.map(({ at, text }) => ({ at, text: `…${text.slice(-4)}` })), note: ` ≈ ${marks[0].text}` };
+  const power = Math.floor(Math.log10(reach) + 1e-9);
+  const scaled = ({ at }) => ({ at, text: String(Number((at / 10 ** power).toFixed(3))).replace("-", "−") });
+  return { marks: marks.map(scaled), note: ` in 10${superscript(power)}` };
 }
 
 // Powers of ten, thinned to at most `count`.
@@ -170,8 +176,8 @@ export class Plot {
     c.fillStyle = theme.muted;
     const marks = (axis, pixels) =>
       fitted((axis.log ? decades : ticks)(...axis.limits, Math.max(2, Math.floor(pixels))));
-    const { marks: columns, near: nearX } = marks(this.x, (this.right - this.left) / 64);
-    const { marks: rows, near: nearY } = marks(this.y, (this.bottom - this.top) / 38);
+    const { marks: columns, note: noteX } = marks(this.x, (this.right - this.left) / 64);
+    const { marks: rows, note: noteY } = marks(this.y, (this.bottom - this.top) / 38);
     if (this.grid) {
       c.beginPath();
       for (const { at } of columns) segment(c, this.toX(at), this.top, this.toX(at), this.bottom);
@@ -188,9 +194,9 @@ export class Plot {
     for (const { at, text } of rows) c.fillText(text, this.left - 6, this.toY(at));
     c.fillStyle = theme.foreground;
     c.textBaseline = "alphabetic";
-    c.fillText(this.x.label + nearX, this.right, this.bottom + 31);
+    c.fillText(this.x.label + noteX, this.right, this.bottom + 31);
     c.textAlign = "left";
-    c.fillText(this.y.label + nearY, Math.max(4, this.left - 30), this.top - 9);
+    c.fillText(this.y.label + noteY, Math.max(4, this.left - 30), this.top - 9);
   }
 
   // Runs `draw` with everything outside the axes cut off.
