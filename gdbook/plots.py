@@ -123,9 +123,12 @@ def plot_contours(objective, limits, ax=None, levels=14):
     ax = _axes(ax)
     x, y = np.meshgrid(*(np.linspace(*pair, 241) for pair in limits))
     values = objective.value(np.stack([x, y], axis=-1))
-    low, high = np.nanmin(values), np.nanmax(values)
-    heights = low + (high - low) * np.linspace(0.02, 1, levels) ** 3
-    ax.contour(x, y, values, heights, colors="0.7", linewidths=0.8, zorder=1)
+    finite = values[np.isfinite(values)]
+    low, high = finite.min(initial=np.inf), finite.max(initial=-np.inf)
+    if low < high:  # else there is no line to draw
+        heights = low + (high - low) * np.linspace(0.02, 1, levels) ** 3
+        shown = np.where(np.isfinite(values), values, np.nan)
+        ax.contour(x, y, shown, heights, colors="0.7", linewidths=0.8, zorder=1)
     ax.set(xlabel=f"${objective.variables[0]}$", ylabel=f"${objective.variables[1]}$")
     ax.grid(False)
     return ax

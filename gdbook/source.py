@@ -128,6 +128,12 @@ class _NumPy(_Products, NumPyPrinter):
 
 
 class _Scalar(_Products, PythonCodePrinter):
+    """Every result is a float: the branches of a condition must have one type under Numba."""
+
+    def _print_Integer(self, number):
+        text = super()._print_Integer(number)
+        return f"{text}.0" if text.lstrip("-").isdigit() else text
+
     def _general_power(self, base, exponent):
         return f"math.pow({base}, {exponent})"  # a negative base is an error, never complex
 

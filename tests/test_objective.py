@@ -62,6 +62,7 @@ def test_sympy_numpy_scalar_and_numba_agree(f):
         symbolic = np.array(f.gradient_expression.subs(where).evalf(), dtype=float).ravel()
         np.testing.assert_allclose(gradient, symbolic, rtol=1e-11, atol=1e-13)
         np.testing.assert_allclose(f.gradient_at(point.tolist()), gradient, rtol=1e-14, atol=1e-15)
+        assert all(isinstance(g, float) for g in f.gradient_at(point.tolist()))
         np.testing.assert_allclose(compiled(*point, *values), gradient, rtol=1e-13, atol=1e-14)
 
 

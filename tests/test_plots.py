@@ -49,6 +49,18 @@ def test_use_style_sets_the_house_style():
     assert plt.rcParams["image.cmap"] == "cividis"
 
 
+@pytest.mark.parametrize("expression", ["log(x*y)", "3", "log(-1 - x^2)", "1/x"])
+def test_contours_of_what_is_not_finite_or_constant(expression):
+    plots.plot_contours(gd.Objective(expression, "x y"), ((-1, 1), (-1, 1)))
+    plt.gcf().canvas.draw()
+
+
+def test_a_diverged_orbit_can_be_drawn():
+    orbit = gd.gradient_descent(catalogue.quartic(), 3.0, 1.0, 20)
+    plots.plot_losses({"diverged": orbit}, ax=plots.plot_orbit(orbit).figure.add_subplot())
+    plt.gcf().canvas.draw()
+
+
 def test_wrong_arguments_are_named():
     with pytest.raises(ValueError, match=r"objective must have .* 1, not x, y"):
         plots.plot_objective(catalogue.scalar_factorization(), (0, 1))
