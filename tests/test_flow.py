@@ -60,8 +60,14 @@ def test_a_first_step_that_fails():
     assert np.isnan(flow.points[1])
 
 
+def test_a_stiff_solution_is_followed_to_its_end():
+    bowl = catalogue.quadratic_bowl(flat=0.01, sharp=2000)
+    flow = gd.gradient_flow(bowl, [1.0, 1.0], [0.0, 20.0])
+    np.testing.assert_allclose(flow.points[-1], [np.exp(-0.2), 0], rtol=1e-9, atol=1e-9)
+
+
 def test_a_solution_on_a_crease_ends(monkeypatch):
-    monkeypatch.setattr("gdbook.flow._MOST_EVALUATIONS", 2000)
+    monkeypatch.setattr("gdbook.flow._PATIENCE", 2000)
     flow = gd.gradient_flow(gd.Objective("Abs(x)", "x"), 1.0, [0.5, 2.0])
     assert flow.points[0] == pytest.approx(0.5) and np.isnan(flow.points[1])
 
