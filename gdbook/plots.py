@@ -1,5 +1,7 @@
 """The house style of figures. Every function draws on an axes, the current one unless given."""
 
+import sys
+
 import numpy as np
 
 __all__ = [
@@ -42,6 +44,10 @@ def use_style():
     import matplotlib.pyplot as plt
 
     plt.style.use("gdbook.book")
+    # Notebooks cut figures to their ink, which takes a second drawing; here the layout fits already.
+    if "matplotlib_inline.config" in sys.modules:
+        backend = sys.modules["matplotlib_inline.config"].InlineBackend.instance()
+        backend.print_figure_kwargs = {"bbox_inches": None}
 
 
 def colour(name):
