@@ -44,7 +44,7 @@ def use_style():
     import matplotlib.pyplot as plt
 
     plt.style.use("gdbook.book")
-    # Notebooks cut figures to their ink, which takes a second drawing; here the layout fits already.
+    # Notebooks cut figures to their ink, which takes a second drawing; here the layout fits.
     if "matplotlib_inline.config" in sys.modules:
         backend = sys.modules["matplotlib_inline.config"].InlineBackend.instance()
         backend.print_figure_kwargs = {"bbox_inches": None}
