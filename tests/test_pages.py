@@ -319,18 +319,22 @@ def test_buttons_print_and_fill_the_screen(browser, site):
 def figures_in_python(page_name):
     """The live figures of a chapter, made again by the code of its cells."""
     import jupytext
+    import numpy as np
 
     import gdbook as gd
 
     source = ROOT / "chapters" / Path(page_name).with_suffix(".md")
-    definitions, figures, names = {}, [], {"gd": gd}
+    definitions, figures, names = {}, [], {"gd": gd, "np": np}
     for cell in jupytext.read(source, fmt="md:myst").cells:
         if cell.cell_type != "code" or "gd." not in cell.source:
             continue
         code = "\n".join(line for line in cell.source.splitlines() if not line.startswith("%"))
-        for statement in map(ast.unparse, ast.parse(code).body):
-            if found := re.match(r"(\w+) = ", statement):
-                definitions[found[1]] = statement
+        for node in ast.parse(code).body:
+            statement = ast.unparse(node)
+            if isinstance(node, ast.Assign):
+                targets = [part for target in node.targets for part in ast.walk(target)]
+                for name in (part.id for part in targets if isinstance(part, ast.Name)):
+                    definitions[name] = statement
             elif statement.startswith("gd.widgets."):
                 figures.append(evaluated(statement, names, definitions))
     return figures
