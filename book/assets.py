@@ -1,7 +1,6 @@
 """Files of the site: MathJax and our own in, what nobody needs or what asks another host out."""
 
 import os
-import os
 import shutil
 from importlib import metadata
 from pathlib import Path

@@ -1,6 +1,7 @@
 """The same commit gives the same site, whatever was built before it."""
 
 import re
+import shutil
 from pathlib import Path
 from zlib import crc32
 
@@ -11,8 +12,26 @@ ASSET = re.compile(
 
 
 def setup(app):
+    app.connect("builder-inited", lay_out_settings)
     app.connect("html-collect-pages", forget_words)
+    app.connect("build-finished", put_away_settings)
     app.connect("build-finished", forget_failure, priority=999)
+
+
+def lay_out_settings(app):
+    """Give Sphinx back the hash of its settings, which it looks for in the site.
+
+    The settings name folders of this machine, so between builds the hash lies elsewhere.
+    """
+    kept = Path(app.doctreedir, "buildinfo")
+    if kept.exists():
+        shutil.copyfile(kept, Path(app.outdir, ".buildinfo"))
+
+
+def put_away_settings(app, exception):
+    used = Path(app.outdir, ".buildinfo")
+    if used.exists():
+        shutil.move(used, Path(app.doctreedir, "buildinfo"))
 
 
 def forget_words(app):
