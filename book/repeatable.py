@@ -7,13 +7,14 @@ from zlib import crc32
 
 # Scripts and styles whose names do not tell their content yet
 ASSET = re.compile(
-    r'(?<=")((?:\.\./)*_static/(?!live/|inline/|mathjax/)[\w./-]+\.(?:css|js))(?:\?v=[0-9a-f]+)?(?=")'
+    r'(?<=")((?:\.\./)*_static/(?!live/|inline/)[\w./-]+\.(?:css|js))(?:\?v=[0-9a-f]+)?(?=")'
 )
 
 
 def setup(app):
     app.connect("builder-inited", lay_out_settings)
-    app.connect("html-collect-pages", forget_words)
+    app.connect("env-before-read-docs", start_index_anew)
+    app.connect("env-get-updated", write_all)
     app.connect("build-finished", put_away_settings)
     app.connect("build-finished", forget_failure, priority=999)
 
@@ -34,13 +35,15 @@ def put_away_settings(app, exception):
         shutil.move(used, Path(app.doctreedir, "buildinfo"))
 
 
-def forget_words(app):
-    """Drop the words of the search index that no page has any more, as a new index has none."""
-    indexer = app.builder.indexer
-    for words in (indexer._mapping, indexer._title_mapping):
-        for word in [word for word, pages in words.items() if not pages]:
-            del words[word]
-    return []
+def start_index_anew(app, env, names):
+    """Where a page is read again, leave nothing of the old search index."""
+    if names:
+        Path(app.outdir, "searchindex.js").unlink(missing_ok=True)
+
+
+def write_all(app, env):
+    """Write every page then: the index would lose the entries of those that are not."""
+    return [] if Path(app.outdir, "searchindex.js").exists() else list(env.all_docs)
 
 
 def forget_failure(app, exception):

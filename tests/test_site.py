@@ -167,12 +167,6 @@ def test_files_of_earlier_builds_go(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {inner, outer, still}
 
 
-def test_forgotten_words_leave_the_search_index():
-    indexer = SimpleNamespace(_mapping={"kept": {"page"}, "gone": set()}, _title_mapping={})
-    repeatable.forget_words(SimpleNamespace(builder=SimpleNamespace(indexer=indexer)))
-    assert indexer._mapping == {"kept": {"page"}}
-
-
 # ---------------------------------------------------------------------------------- repository
 
 
@@ -448,6 +442,17 @@ def test_two_builds_are_equal_byte_for_byte(tiny, tmp_path):
     other = built(make_book(tmp_path / "another folder"))
     assert differing(tiny[1], other) == set()
     built(tiny[0])  # a warm build
+    assert differing(tiny[1], other) == set()
+
+
+def test_page_edited_and_restored_leaves_no_trace(tiny, tmp_path):
+    folder = make_book(tmp_path / "edited")
+    built(folder)
+    page = folder / "chapters" / "index.md"
+    text = page.read_text(encoding="utf-8")
+    for content in (text + "\nForgottenword.\n", text):
+        page.write_text(content, encoding="utf-8")
+        other = built(folder)
     assert differing(tiny[1], other) == set()
 
 
