@@ -19,6 +19,7 @@ __all__ = [
     "javascript_header",
     "numpy_function",
     "program",
+    "python_lines",
     "scalar_function",
 ]
 
@@ -198,6 +199,43 @@ def scalar_function(arguments, expressions):
     [2.0]
     """
     return _compiled(arguments, expressions, {"math": math}, _Scalar)
+
+
+def python_lines(variables, expressions, *, reserved=(), functions=()):
+    """Lines of Python that compute `expressions` from scalars, to be put into a larger text.
+
+    Parameters
+    ----------
+    variables : sequence of sympy.Symbol
+    expressions : sequence of sympy.Expr
+    reserved : iterable of str
+        Names that the larger text uses: a variable of such a name gets an underscore at its end.
+    functions : iterable of str
+        Functions that the larger text defines; the others are those of `math`.
+
+    Returns
+    -------
+    names : list of str
+        Of the variables.
+    lines : list of str
+        Assignments of shared subexpressions.
+    outputs : list of str
+        One for each expression.
+
+    Examples
+    --------
+    >>> x, h = sympy.symbols("x h", real=True)
+    >>> python_lines([x, h], [(x - h) ** 2 + sympy.cos(h)], reserved=["h"], functions=["cos"])
+    (['x', 'h_'], ['_0 = -h_ + x'], ['(_0*_0) + cos(h_)'])
+    """
+    printer = _Scalar(
+        {**_PYTHON_SETTINGS, "user_functions": {name: name for name in functions}},
+    )
+    printer.reserved_words = printer.reserved_words | set(reserved)
+    assignments, outputs = program(expressions)
+    names = [printer.doprint(variable) for variable in variables]
+    lines = [f"{symbol} = {printer.doprint(value)}" for symbol, value in assignments]
+    return names, lines, [printer.doprint(output) for output in outputs]
 
 
 def _compiled(arguments, expressions, namespace, printer):

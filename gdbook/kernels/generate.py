@@ -1,0 +1,150 @@
+"""The text of a kernel: from the formula of an objective to a Python file that Numba compiles.
+
+A kernel advances many orbits together, in an inner loop over *lanes* which the compiler turns into
+vector instructions. All state of these orbits stands in one array ``B``, row after row: with one
+array the compiler sees that nothing else changes it, and keeps it in registers. The number of lanes
+is written into the text as a number for the same reason.
+"""
+
+import re
+from dataclasses import dataclass
+from textwrap import dedent, indent
+
+import sympy
+
+from gdbook import source
+from gdbook.kernels import elementary
+
+__all__ = ["Formula", "fill", "formula_of", "lanes_for", "module_text"]
+
+# Names that the texts of kernels use: a variable of such a name is written with an underscore.
+RESERVED = """
+    B H Z active at begin birth bins born bounded chunk code column count d due e first flag found h
+    hit i idle inside j k kept l labels lane largest last limit low m math moved n near next njit
+    np origin p periods q r rates s scale size start steps t u v w width
+""".split()
+
+
+@dataclass(frozen=True)
+class Formula:
+    """Expressions of an objective as lines of Python, for lanes and for one orbit.
+
+    Attributes
+    ----------
+    variables : list of str
+        Names of the coordinates in the text.
+    parameters : list of str
+    lines : list of str
+        Assignments of shared subexpressions.
+    outputs : list of str
+        The expressions, the components of the gradient first.
+    functions : list of str
+        Elementary functions that the text calls by their names.
+    """
+
+    variables: list
+    parameters: list
+    lines: list
+    outputs: list
+    functions: list
+
+    @property
+    def dimension(self):
+        """The number d of coordinates."""
+        return len(self.variables)
+
+    def step(self, read="B[{i}, l]", write="B[{i}, l]", rate="h"):
+        """Lines of one step x - h*g, from `read` to `write`, both with ``{i}`` for a coordinate."""
+        load = [f"{x} = {read.format(i=i)}" for i, x in enumerate(self.variables)]
+        store = [f"{write.format(i=i)} = {moved}" for i, moved in enumerate(self.moved(rate))]
+        return "\n".join([*load, *self.lines, *store])
+
+    def moved(self, rate="h"):
+        """Texts of the coordinates after a step."""
+        gradient = self.outputs[: self.dimension]
+        return [f"{x} - {rate}*({g})" for x, g in zip(self.variables, gradient, strict=True)]
+
+    def scalar_step(self, rate="h"):
+        """Lines of one step of the variables themselves."""
+        names = ", ".join(self.variables)
+        return "\n".join([*self.lines, f"{names} = {', '.join(self.moved(rate))}"])
+
+    def unpack_parameters(self):
+        """Lines that give the parameters their names."""
+        return "\n".join(f"{name} = p[{j}]" for j, name in enumerate(self.parameters))
+
+
+def formula_of(objective, expressions=()):
+    """The gradient of an objective, then other expressions, as one program.
+
+    Examples
+    --------
+    >>> from gdbook.catalogue import quadratic
+    >>> print(formula_of(quadratic()).step())
+    x = B[0, l]
+    B[0, l] = x - h*(L*x)
+    """
+    symbols = [*objective.variables, *objective.parameter_symbols]
+    expressions = [*objective.gradient_expression, *expressions]
+    names, lines, outputs = source.python_lines(
+        symbols, expressions, reserved=RESERVED, functions=elementary.ELEMENTARY
+    )
+    called = set().union(*(sympy.sympify(e).atoms(sympy.Function) for e in expressions))
+    called = {type(function).__name__ for function in called} & set(elementary.ELEMENTARY)
+    d = objective.dimension
+    return Formula(names[:d], names[d:], lines, outputs, sorted(called))
+
+
+def lanes_for(dimension):
+    """How many orbits advance together: as many as the vector registers hold.
+
+    Examples
+    --------
+    >>> lanes_for(2), lanes_for(10)
+    (64, 16)
+    """
+    return 64 if dimension <= 4 else 32 if dimension <= 8 else 16
+
+
+def fill(template, **pieces):
+    """A template with its pieces put in; ``$name`` alone on a line takes lines and their indent.
+
+    Examples
+    --------
+    >>> print(fill("for k in range($n):\\n    $body", n=2, body="a = k\\nb = $n"))
+    for k in range(2):
+        a = k
+        b = 2
+    """
+    lines = []
+    for line in dedent(template).strip("\n").splitlines():
+        space = line[: len(line) - len(line.lstrip())]
+        if (name := line.strip()[1:]) in pieces and line.strip() == f"${name}":
+            lines.append(indent(fill(str(pieces[name]), **pieces), space))
+        else:
+            lines.append(re.sub(r"\$(\w+)", lambda found: str(pieces[found[1]]), line))
+    return "\n".join(line for line in lines if line.strip())
+
+
+def module_text(title, functions, kernels, contract=False):
+    """The whole file: a title, elementary functions, and kernels with their signatures.
+
+    Parameters
+    ----------
+    title : str
+    functions : list of str
+        Names of elementary functions.
+    kernels : list of (str, str)
+        Signature in Numba's words and text of each kernel.
+    contract : bool
+        Whether a product and a sum may become one instruction with one rounding.
+    """
+    flags = 'fastmath={"contract"}' if contract else "fastmath=False"
+    text = f'"""{title}"""\n\nimport math\n\nimport numpy as np\nfrom numba import njit\n'
+    if functions:
+        decorator = f'@njit(forceinline=True, error_model="numpy", {flags})'
+        text += "\n\n" + elementary.definitions(functions, decorator).strip() + "\n"
+    for signature, kernel in kernels:
+        decorator = f'@njit("{signature}", cache=True, nogil=True, error_model="numpy", {flags})'
+        text += f"\n\n{decorator}\n{kernel.strip()}\n"
+    return text
