@@ -1,47 +1,141 @@
-"""Kernels of gradient descent: a number of steps for every orbit, and what becomes of each."""
+"""Gradient descent from many starts: a number of steps for all, and what becomes of each.
+
+Orbits are detected in two passes. The first goes in chunks of as many steps as lie between two
+checks, and gives the lane of an orbit that converged or diverged to the next one; it remembers the
+largest coordinate of each orbit, and when that was too large goes through the chunk again for the
+exact step. The last steps, in which an orbit may turn out to be periodic, are the second pass's: it
+keeps them all. Both follow the definition in :mod:`gdbook.outcome` to the bit.
+"""
 
 from functools import lru_cache
 
 import numpy as np
 
 from gdbook import outcome
-from gdbook.kernels import generate
+from gdbook.kernels import compile, generate
+from gdbook.objective import Objective
 
-__all__ = ["detect", "iterate"]
+__all__ = ["detect", "detect_numpy", "iterate", "iterate_numpy"]
+
+PENDING = len(outcome.LABELS)  # label of an orbit on which the first pass does not decide
+_CONVERGED, _DIVERGED, _PERIODIC, _BOUNDED = map(
+    outcome.LABELS.index, ("converged", "diverged", "periodic", "bounded")
+)
+
+
+def iterate(objective, points, rates, steps, contract=False):
+    """Let every orbit make a number of steps.
+
+    Parameters
+    ----------
+    objective : Objective
+    points : ndarray, shape (d, n)
+        Changed in place.
+    rates : ndarray, shape (n,)
+        Learning rate of each orbit.
+    steps : int
+    contract : bool
+
+    Examples
+    --------
+    >>> from gdbook.catalogue import quadratic
+    >>> points = np.array([[1.0, 2.0]])
+    >>> iterate(quadratic(), points, np.array([0.5, 1.5]), 3)
+    >>> points
+    array([[ 0.125, -0.25 ]])
+    """
+    function, lanes = _iterate_kernel(*_key(objective), contract)
+    if function is None:
+        return iterate_numpy(_gradient(objective), points, rates, steps)
+    d, n = points.shape
+    function(n, steps, points, rates, _parameters(objective), np.empty((d + 1, lanes)))
+
+
+def detect(objective, points, rates, steps, contract=False):
+    """Follow every orbit until its outcome is known.
+
+    Parameters
+    ----------
+    objective : Objective
+    points : ndarray, shape (d, n)
+        Changed in place: the point at the step of the outcome.
+    rates : ndarray, shape (n,)
+    steps : int
+    contract : bool
+
+    Returns
+    -------
+    labels : ndarray of uint8, shape (n,)
+        Codes: places in ``outcome.LABELS``.
+    at : ndarray of int64, shape (n,)
+        Step of the outcome.
+    periods : ndarray of uint8, shape (n,)
+
+    Examples
+    --------
+    >>> from gdbook.catalogue import quadratic
+    >>> points = np.array([[1.0, 1.0, 1.0]])
+    >>> detect(quadratic(), points, np.array([0.5, 2.0, 2.5]), 1000)
+    (array([0, 2, 1], dtype=uint8), array([  64, 1000,   35]), array([0, 2, 0], dtype=uint8))
+    """
+    follow, lanes = _detect_kernel(*_key(objective), contract)
+    decide, _ = _decide_kernel(*_key(objective), contract)
+    if follow is None or decide is None:
+        return detect_numpy(_gradient(objective), points, rates, steps)
+    d, n = points.shape
+    labels = np.full(n, PENDING, np.uint8)
+    at, periods = np.zeros(n, np.int64), np.zeros(n, np.uint8)
+    parameters = _parameters(objective)
+    chunks = _first_pass(steps)
+    if chunks:
+        work = np.empty((3 * d + 2, lanes)), np.zeros((3, lanes), np.int64)
+        follow(n, chunks, points, rates, parameters, labels, at, *work)
+    done = chunks * outcome.CHECK_INTERVAL
+    left = np.flatnonzero(labels == PENDING)
+    work = np.empty((d + 2, lanes)), np.empty((steps - done + 1, d, lanes))
+    decide(
+        *(n, len(left), done, steps, points, rates, parameters, labels, at, periods, left), *work
+    )
+    return labels, at, periods
+
+
+def _first_pass(steps):
+    """Chunks of the first pass: all but the steps in which a period is looked for."""
+    return max(0, steps - 2 * outcome.LONGEST_PERIOD) // outcome.CHECK_INTERVAL
+
+
+# Texts
 
 _ITERATE = """
-def iterate(Z, rates, p, steps):
-    # Z[i, j] is coordinate i of orbit j; its length is a multiple of the lanes.
+    # Column j of Z is an orbit. The last row of B has the learning rates.
     $parameters
-    B = np.empty(($rows, $lanes))
-    for first in range(0, Z.shape[1], $lanes):
+    for first in range(0, n, $lanes):
+        count = min($lanes, n - first)
         for l in range($lanes):
+            j = first + min(l, count - 1)
             for i in range($d):
-                B[i, l] = Z[i, first + l]
-            B[$d, l] = rates[first + l]
+                B[i, l] = Z[i, j]
+            B[$d, l] = rates[j]
         for k in range(steps):
             for l in range($lanes):
                 h = B[$d, l]
                 $step
-        for l in range($lanes):
+        for l in range(count):
             for i in range($d):
                 Z[i, first + l] = B[i, l]
 """
 
 _DETECT = """
-def detect(Z, rates, p, chunks, labels, at):
-    # Lanes that are finished take the next orbit, so that no lane idles.
-    $parameters
-    n = Z.shape[1]
     # Rows of B: the point, its largest coordinate so far, the learning rate, the point at the
     # beginning of the chunk, the point before the last step.
-    B = np.empty(($rows, $lanes))
-    flag = np.zeros($lanes, np.int64)
-    lane = np.full($lanes, -1)
-    born = np.zeros($lanes, np.int64)
+    $parameters
+    flag = W[0]  # 1: left the radius; 2: hardly moves
+    lane = W[1]  # which orbit; -1: none
+    born = W[2]  # the chunk it began in
     next = 0
     active = 0
     for l in range($lanes):
+        lane[l] = -1
         for i in range($rows):
             B[i, l] = 0.0
         if next < n:
@@ -53,22 +147,24 @@ def detect(Z, rates, p, chunks, labels, at):
         for l in range($lanes):
             for i in range($d):
                 B[$origin + i, l] = B[i, l]
-        for k in range($interval - 1):
+        for part in range(2):
             for l in range($lanes):
-                $watched_step
-        for l in range($lanes):
-            for i in range($d):
-                B[$before + i, l] = B[i, l]
-        for l in range($lanes):
-            $watched_step
+                for i in range($d):
+                    B[$before + i, l] = B[i, l]
+            for k in range($interval - 1 if part == 0 else 1):
+                for l in range($lanes):
+                    h = B[$rate, l]
+                    m = B[$largest, l]
+                    $watched_step
+                    B[$largest, l] = m
         chunk += 1
         found = 0
         for l in range($lanes):
-            $size
-            $moved
-            inside = (B[$largest, l] <= $radius) and (size <= $radius)
-            near = moved <= $tolerance * (1.0 + size)
-            hit = (0 if inside else 1) | (2 if near else 0)
+            size = 0.0
+            moved = 0.0
+            outside = 0 if B[$largest, l] <= $radius else 1
+            $measure
+            hit = outside | (2 if moved <= $tolerance * (1.0 + size) else 0)
             flag[l] = hit
             found |= hit
         if found == 0 and chunk < due:
@@ -78,16 +174,9 @@ def detect(Z, rates, p, chunks, labels, at):
             j = lane[l]
             if j < 0:
                 continue
-            if flag[l] == 0:
-                if chunk - born[l] < chunks:
-                    due = min(due, born[l] + chunks)
-                    continue
-                at[j] = chunks * $interval
-                for i in range($d):
-                    Z[i, j] = B[i, l]
-            elif flag[l] & 1:
-                $recall
+            if flag[l] & 1:
                 h = B[$rate, l]
+                $recall
                 k = 0
                 while k < $interval and $inside:
                     $scalar_step
@@ -95,11 +184,15 @@ def detect(Z, rates, p, chunks, labels, at):
                 labels[j] = $diverged
                 at[j] = (chunk - 1 - born[l]) * $interval + k
                 $store
-            else:
-                labels[j] = $converged
+            elif flag[l] == 2 or chunk - born[l] == chunks:
+                if flag[l] == 2:
+                    labels[j] = $converged
                 at[j] = (chunk - born[l]) * $interval
                 for i in range($d):
                     Z[i, j] = B[i, l]
+            else:
+                due = min(due, born[l] + chunks)
+                continue
             if next < n:
                 $load
                 born[l] = chunk
@@ -112,74 +205,249 @@ def detect(Z, rates, p, chunks, labels, at):
 """
 
 _LOAD = """
+B[$largest, l] = 0.0
 for i in range($d):
     B[i, l] = Z[i, next]
-B[$largest, l] = max($start)
+    if abs(B[i, l]) > B[$largest, l]:
+        B[$largest, l] = abs(B[i, l])
 B[$rate, l] = rates[next]
 lane[l] = next
+born[l] = 0
 next += 1
 """
 
+_DECIDE = """
+    # Rows of B: the point, the largest coordinate, the learning rate. H keeps all points.
+    $parameters
+    last = steps - done
+    for first in range(0, count, $lanes):
+        width = min($lanes, count - first)
+        for l in range($lanes):
+            j = which[first + min(l, width - 1)]
+            B[$largest, l] = 0.0
+            for i in range($d):
+                B[i, l] = Z[i, j]
+                H[0, i, l] = Z[i, j]
+                if not abs(B[i, l]) <= $radius:
+                    B[$largest, l] = np.inf
+            B[$rate, l] = rates[j]
+        for k in range(last):
+            for l in range($lanes):
+                h = B[$rate, l]
+                m = B[$largest, l]
+                $watched_step
+                B[$largest, l] = m
+            for l in range($lanes):
+                for i in range($d):
+                    H[k + 1, i, l] = B[i, l]
+        for l in range(width):
+            j = which[first + l]
+            escape = last + 1
+            outside = not B[$largest, l] <= $radius
+            for i in range($d):
+                if not abs(B[i, l]) <= $radius:
+                    outside = True
+            if outside:
+                escape = 0
+                inside = True
+                while inside and escape <= last:
+                    for i in range($d):
+                        if not abs(H[escape, i, l]) <= $radius:
+                            inside = False
+                    if inside:
+                        escape += 1
+            label = $bounded
+            period = 0
+            k = last
+            if escape <= last:
+                label = $diverged
+                k = escape
+            check = $interval
+            while check < last + $interval:
+                c = min(check, last)
+                if 0 < c < escape:
+                    size = 0.0
+                    moved = 0.0
+                    for i in range($d):
+                        size = max(size, abs(H[c, i, l]))
+                        moved = max(moved, abs(H[c, i, l] - H[c - 1, i, l]))
+                    if moved <= $tolerance * (1.0 + size):
+                        label = $converged
+                        k = c
+                        break
+                check += $interval
+            if label == $bounded:
+                for q in range(2, min($longest, steps // 2) + 1):
+                    moved = 0.0
+                    before = 0.0
+                    size = 0.0
+                    past = 0.0
+                    for i in range($d):
+                        moved = max(moved, abs(H[last, i, l] - H[last - q, i, l]))
+                        size = max(size, abs(H[last, i, l]))
+                    if not moved <= $period_tolerance * (1.0 + size):
+                        continue
+                    for i in range($d):
+                        before = max(before, abs(H[last - q, i, l] - H[last - 2 * q, i, l]))
+                        past = max(past, abs(H[last - q, i, l]))
+                    if before <= $period_tolerance * (1.0 + past):
+                        label = $periodic
+                        period = q
+                        break
+            labels[j] = label
+            at[j] = done + k
+            periods[j] = period
+            for i in range($d):
+                Z[i, j] = H[k, i, l]
+"""
+
+
 
 @lru_cache(maxsize=None)
-def _text(formula_key, contract):
-    pass
+def _iterate_kernel(expression, variables, parameters, contract):
+    arrays = [("B", "float64", "($d + 1, $lanes)")]
+    return _kernel("iterate", _ITERATE, ["steps"], arrays, expression, variables, parameters, contract)
 
 
-def _watched_step(formula):
-    """A step that also keeps the largest coordinate that an orbit has had."""
-    d = formula.dimension
-    lines = [f"{x} = B[{i}, l]" for i, x in enumerate(formula.variables)]
-    lines += ["h = B[$rate, l]", "m = B[$largest, l]", *formula.lines]
-    lines += [f"_u{i} = {moved}" for i, moved in enumerate(formula.moved())]
-    for i in range(d):
-        lines += [f"B[{i}, l] = _u{i}", f"a = abs(_u{i})", "m = a if a > m else m"]
-    return "\n".join([*lines, "B[$largest, l] = m"])
+@lru_cache(maxsize=None)
+def _detect_kernel(expression, variables, parameters, contract):
+    arrays = [("labels", "uint8", "(n,)"), ("at", "int64", "(n,)")]
+    arrays += [("B", "float64", "($rows, $lanes)"), ("W", "int64", "(3, $lanes)")]
+    return _kernel("detect", _DETECT, ["chunks"], arrays, expression, variables, parameters, contract)
 
 
-def _largest(name, terms):
-    """Lines that take the largest of some texts; nan, where one is nan."""
-    lines = [f"{name} = abs({terms[0]})"]
-    for term in terms[1:]:
-        lines += [f"a = abs({term})", f"{name} = {name} if a <= {name} else a"]
-    return "\n".join(lines)
+@lru_cache(maxsize=None)
+def _decide_kernel(expression, variables, parameters, contract):
+    arrays = [("labels", "uint8", "(n,)"), ("at", "int64", "(n,)"), ("periods", "uint8", "(n,)")]
+    arrays += [("which", "int64", "(count,)"), ("B", "float64", "($d + 2, $lanes)")]
+    arrays += [("H", "float64", "(steps - done + 1, $d, $lanes)")]
+    numbers = ["count", "done", "steps"]
+    return _kernel("decide", _DECIDE, numbers, arrays, expression, variables, parameters, contract)
 
 
-def text(objective, contract=False):
+def _kernel(name, template, numbers, arrays, expression, variables, parameters, contract):
+    """Compiled function, and its number of lanes."""
+    objective = Objective(expression, variables, dict.fromkeys(parameters, 1))
     formula = generate.formula_of(objective)
+    pieces = _pieces(formula)
+    orbits = [("Z", "float64", "($d, n)"), ("rates", "float64", "(n,)")]
+    orbits += [("p", "float64", f"({len(parameters)},)")]
+    kernel = generate.Kernel(
+        name,
+        [(number, "int64") for number in ["n", *numbers]],
+        [(a, dtype, generate.fill(shape, **pieces)) for a, dtype, shape in orbits + arrays],
+        generate.fill(template, **pieces),
+    )
+    text = generate.text(f"{name}: {objective}", kernel, formula.functions, contract)
+    return compile.load(text, kernel), pieces["lanes"]
+
+
+def _key(objective):
+    return objective.expression, objective.variables, tuple(objective.parameters)
+
+
+def _parameters(objective):
+    return np.array([float(value) for value in objective.parameters.values()], dtype=float)
+
+
+def _gradient(objective):
+    return lambda points: objective.gradient(points.T).T
+
+
+def _pieces(formula):
     d, lanes = formula.dimension, generate.lanes_for(formula.dimension)
-    names = formula.variables
     point = [f"B[{i}, l]" for i in range(d)]
-    rows = {"largest": d, "rate": d + 1, "origin": d + 2, "before": 2 * d + 2}
-    pieces = dict(
-        d=d,
-        lanes=lanes,
-        parameters=formula.unpack_parameters(),
-        interval=outcome.CHECK_INTERVAL,
-        radius=outcome.ESCAPE_RADIUS,
-        tolerance=outcome.CONVERGENCE_TOLERANCE,
-        converged=outcome.LABELS.index("converged"),
-        diverged=outcome.LABELS.index("diverged"),
-    )
-    iterate = generate.fill(_ITERATE, **pieces, rows=d + 1, step=formula.step())
-    detect = generate.fill(
-        _DETECT,
-        **pieces,
-        **rows,
-        rows=3 * d + 2,
-        watched_step=_watched_step(formula),
-        size=_largest("size", point),
-        moved=_largest("moved", [f"{x} - B[{2 * d + 2 + i}, l]" for i, x in enumerate(point)]),
-        load=_LOAD,
-        start=", ".join(f"abs({x})" for x in point) if d > 1 else "abs(B[0, l]), 0.0",
-        recall="\n".join(f"{x} = B[{d + 2 + i}, l]" for i, x in enumerate(names)),
-        inside=" and ".join(f"abs({x}) <= {outcome.ESCAPE_RADIUS}" for x in names),
-        scalar_step=formula.scalar_step(),
-        store="\n".join(f"Z[{i}, j] = {x}" for i, x in enumerate(names)),
-    )
-    F, I = "float64", "int64"
-    kernels = [
-        (f"void({F}[:, ::1], {F}[::1], {F}[::1], {I})", iterate),
-        (f"void({F}[:, ::1], {F}[::1], {F}[::1], {I}, uint8[::1], {I}[::1])", detect),
-    ]
-    return generate.module_text(f"Gradient descent on {objective}.", formula.functions, kernels, contract)
+    measure = []
+    for i, x in enumerate(point):
+        measure += [f"a = abs({x})", "size = a if a > size else size", "outside |= 0 if a <= $radius else 1"]
+        measure += [f"a = abs({x} - B[{2 * d + 2 + i}, l])", "moved = moved if a <= moved else a"]
+    watched = [f"{x} = B[{i}, l]" for i, x in enumerate(formula.variables)] + formula.lines
+    watched += [f"_u{i} = {moved}" for i, moved in enumerate(formula.moved())]
+    for i in range(d):
+        watched += [f"B[{i}, l] = _u{i}", f"a = abs(_u{i})", "m = a if a > m else m"]
+    return {
+        "d": d,
+        "lanes": lanes,
+        "largest": d,
+        "rate": d + 1,
+        "origin": d + 2,
+        "before": 2 * d + 2,
+        "rows": 3 * d + 2,
+        "parameters": formula.unpack_parameters(),
+        "interval": outcome.CHECK_INTERVAL,
+        "longest": outcome.LONGEST_PERIOD,
+        "radius": outcome.ESCAPE_RADIUS,
+        "tolerance": outcome.CONVERGENCE_TOLERANCE,
+        "period_tolerance": outcome.PERIOD_TOLERANCE,
+        "converged": _CONVERGED,
+        "diverged": _DIVERGED,
+        "periodic": _PERIODIC,
+        "bounded": _BOUNDED,
+        "step": formula.step(),
+        "scalar_step": formula.scalar_step(),
+        "watched_step": "\n".join(watched),
+        "measure": "\n".join(measure),
+        "load": _LOAD,
+        "recall": "\n".join(f"{x} = B[{d + 2 + i}, l]" for i, x in enumerate(formula.variables)),
+        "inside": " and ".join(f"abs({x}) <= $radius" for x in formula.variables),
+        "store": "\n".join(f"Z[{i}, j] = {x}" for i, x in enumerate(formula.variables)),
+    }
+
+
+def iterate_numpy(gradient, points, rates, steps):
+    """What `iterate` does, in NumPy.
+
+    Parameters
+    ----------
+    gradient : callable
+        Of points of shape (d, n).
+    """
+    with np.errstate(all="ignore"):
+        for _ in range(steps):
+            points -= rates * gradient(points)
+
+
+def detect_numpy(gradient, points, rates, steps):
+    """What `detect` does, in NumPy; orbits whose outcome is known are not followed further.
+
+    Parameters
+    ----------
+    gradient : callable
+        Of points of shape (d, n).
+    """
+    n = points.shape[1]
+    labels, at = np.full(n, _BOUNDED, np.uint8), np.full(n, steps, np.int64)
+    periods = np.zeros(n, np.uint8)
+    which, x, h = np.arange(n), points.copy(), rates
+    recent = []  # the last points, among which a period is looked for
+    with np.errstate(all="ignore"):
+        for k in range(steps + 1):
+            before, x = x, x - h * gradient(x) if k else x
+            outside = ~(_size(x) <= outcome.ESCAPE_RADIUS)
+            settled = np.zeros_like(outside)
+            if k and (k % outcome.CHECK_INTERVAL == 0 or k == steps):
+                settled = ~outside & _near(x, before, outcome.CONVERGENCE_TOLERANCE)
+            if (known := outside | settled).any():
+                labels[which[outside]], labels[which[settled]] = _DIVERGED, _CONVERGED
+                at[which[known]] = k
+                points[:, which[known]] = x[:, known]
+                which, x, h = which[~known], x[:, ~known], h[~known]
+                recent = [earlier[:, ~known] for earlier in recent]
+            if k >= steps - 2 * outcome.LONGEST_PERIOD:
+                recent.append(x)
+        points[:, which] = x
+        for period in range(2, min(outcome.LONGEST_PERIOD, steps // 2) + 1):
+            last, before, earlier = recent[-1], recent[-1 - period], recent[-1 - 2 * period]
+            returns = _near(last, before, outcome.PERIOD_TOLERANCE)
+            returns &= _near(before, earlier, outcome.PERIOD_TOLERANCE)
+            returns &= periods[which] == 0
+            labels[which[returns]], periods[which[returns]] = _PERIODIC, period
+    return labels, at, periods
+
+
+def _size(x):
+    return np.abs(x).max(axis=0, initial=0.0)
+
+
+def _near(x, y, tolerance):
+    return _size(x - y) <= tolerance * (1 + _size(x))

@@ -15,7 +15,7 @@ import sympy
 from gdbook import source
 from gdbook.kernels import elementary
 
-__all__ = ["Formula", "fill", "formula_of", "lanes_for", "module_text"]
+__all__ = ["Formula", "Kernel", "fill", "formula_of", "lanes_for", "text"]
 
 # Names that the texts of kernels use: a variable of such a name is written with an underscore.
 RESERVED = """
@@ -122,29 +122,66 @@ def fill(template, **pieces):
         if (name := line.strip()[1:]) in pieces and line.strip() == f"${name}":
             lines.append(indent(fill(str(pieces[name]), **pieces), space))
         else:
-            lines.append(re.sub(r"\$(\w+)", lambda found: str(pieces[found[1]]), line))
+            lines.append(
+                re.sub(r"\$(\w+)", lambda found: fill(str(pieces[found[1]]), **pieces), line)
+            )
     return "\n".join(line for line in lines if line.strip())
 
 
-def module_text(title, functions, kernels, contract=False):
-    """The whole file: a title, elementary functions, and kernels with their signatures.
+@dataclass(frozen=True)
+class Kernel:
+    """A compiled function: its name, arguments and the text of its body.
+
+    Attributes
+    ----------
+    name : str
+    numbers : list of (str, str)
+        Name and type (``"int64"`` or ``"float64"``) of each number.
+    arrays : list of (str, str, str)
+        Name, type of the entries, and shape in terms of the numbers, of each array.
+    body : str
+    """
+
+    name: str
+    numbers: list
+    arrays: list
+    body: str
+
+
+def text(title, kernel, functions=(), contract=False):
+    """The whole file of a kernel: elementary functions, then the function that is compiled.
 
     Parameters
     ----------
     title : str
-    functions : list of str
-        Names of elementary functions.
-    kernels : list of (str, str)
-        Signature in Numba's words and text of each kernel.
+    kernel : Kernel
+    functions : sequence of str
+        Names of the elementary functions that it calls.
     contract : bool
         Whether a product and a sum may become one instruction with one rounding.
+
+    Examples
+    --------
+    >>> kernel = Kernel("twice", [("n", "int64")], [("a", "float64", "(n,)")], "a *= 2")
+    >>> print(text("Twice", kernel).partition("@")[2])
+    cfunc("void(int64, CPointer(float64))", error_model="numpy", fastmath=False)
+    def twice(n, a_pointer):
+        a = carray(a_pointer, (n,))
+        a *= 2
+    <BLANKLINE>
     """
-    flags = 'fastmath={"contract"}' if contract else "fastmath=False"
-    text = f'"""{title}"""\n\nimport math\n\nimport numpy as np\nfrom numba import njit\n'
+    flags = 'error_model="numpy", fastmath=' + ('{"contract"}' if contract else "False")
+    text = f'"""{title}"""\n\nimport math\n\nimport numpy as np\nfrom numba import carray, cfunc, njit\n'
     if functions:
-        decorator = f'@njit(forceinline=True, error_model="numpy", {flags})'
-        text += "\n\n" + elementary.definitions(functions, decorator).strip() + "\n"
-    for signature, kernel in kernels:
-        decorator = f'@njit("{signature}", cache=True, nogil=True, error_model="numpy", {flags})'
-        text += f"\n\n{decorator}\n{kernel.strip()}\n"
-    return text
+        inlined = elementary.definitions(functions, f"@njit(forceinline=True, {flags})")
+        text += f"\n\n{inlined.strip()}\n"
+    types = [dtype for _, dtype in kernel.numbers]
+    types += [f"CPointer({dtype})" for _, dtype, _ in kernel.arrays]
+    names = [name for name, _ in kernel.numbers]
+    names += [f"{name}_pointer" for name, _, _ in kernel.arrays]
+    arrays = [f"{name} = carray({name}_pointer, {shape})" for name, _, shape in kernel.arrays]
+    body = indent("\n".join([*arrays, kernel.body.strip()]), "    ")
+    return (
+        f'{text}\n\n@cfunc("void({", ".join(types)})", {flags})\n'
+        f"def {kernel.name}({', '.join(names)}):\n{body}\n"
+    )
