@@ -129,14 +129,21 @@ def installed(package):
         return None
 
 
+def processor_flags():
+    """What the processor says that it can: an empty set where it cannot be asked."""
+    return set(_cpuinfo("flags").split())
+
+
 def _processor():
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def _cpuinfo(name):
     try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
-        pass
-    return platform.processor() or platform.machine()
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(name)), "")
 
 
 def table(header, rows):
