@@ -92,9 +92,11 @@ def detect(objective, points, rates, steps, contract=False):
         follow(n, chunks, points, rates, parameters, labels, at, *work)
     done = chunks * outcome.CHECK_INTERVAL
     left = np.flatnonzero(labels == PENDING)
-    work = np.empty((d + 2, lanes)), np.empty((steps - done + 1, d, lanes))
+    work = np.empty((2, lanes)), np.empty((steps - done + 1, d, lanes))
+    outcomes = labels, at, periods, left
+    lane_outcomes = np.empty((4, lanes), np.int64)
     decide(
-        *(n, len(left), done, steps, points, rates, parameters, labels, at, periods, left), *work
+        *(n, len(left), done, steps, points, rates, parameters), *outcomes, *work, lane_outcomes
     )
     return labels, at, periods
 
@@ -160,11 +162,10 @@ _DETECT = """
         chunk += 1
         found = 0
         for l in range($lanes):
-            size = 0.0
-            moved = 0.0
             outside = 0 if B[$largest, l] <= $radius else 1
-            $measure
-            hit = outside | (2 if moved <= $tolerance * (1.0 + size) else 0)
+            $outside
+            $near_before_step
+            hit = outside | (2 if near else 0)
             flag[l] = hit
             found |= hit
         if found == 0 and chunk < due:
@@ -184,8 +185,8 @@ _DETECT = """
                 labels[j] = $diverged
                 at[j] = (chunk - 1 - born[l]) * $interval + k
                 $store
-            elif flag[l] == 2 or chunk - born[l] == chunks:
-                if flag[l] == 2:
+            elif flag[l] or chunk - born[l] == chunks:
+                if flag[l]:
                     labels[j] = $converged
                 at[j] = (chunk - born[l]) * $interval
                 for i in range($d):
@@ -217,90 +218,85 @@ next += 1
 """
 
 _DECIDE = """
-    # Rows of B: the point, the largest coordinate, the learning rate. H keeps all points.
+    # H keeps all points. Rows of B: the largest coordinate, which later gives place to how near
+    # the last point another must lie for a period; the learning rate.
     $parameters
+    label = W[0]
+    at_step = W[1]
+    period = W[2]
+    escape = W[3]
     last = steps - done
     for first in range(0, count, $lanes):
         width = min($lanes, count - first)
         for l in range($lanes):
             j = which[first + min(l, width - 1)]
-            B[$largest, l] = 0.0
             for i in range($d):
-                B[i, l] = Z[i, j]
                 H[0, i, l] = Z[i, j]
-                if not abs(B[i, l]) <= $radius:
-                    B[$largest, l] = np.inf
-            B[$rate, l] = rates[j]
+            B[0, l] = 0.0
+            B[1, l] = rates[j]
         for k in range(last):
             for l in range($lanes):
-                h = B[$rate, l]
-                m = B[$largest, l]
-                $watched_step
-                B[$largest, l] = m
+                m = B[0, l]
+                h = B[1, l]
+                $kept_step
+                B[0, l] = m
+        for l in range($lanes):
+            label[l] = $bounded
+            at_step[l] = last
+            period[l] = 0
+            escape[l] = last + 1
+            inside = B[0, l] <= $radius
+            for i in range($d):
+                inside &= abs(H[0, i, l]) <= $radius
+                inside &= abs(H[last, i, l]) <= $radius
+            if not inside:
+                k = -1
+                inside = True
+                while inside and k < last:
+                    k += 1
+                    for i in range($d):
+                        inside &= abs(H[k, i, l]) <= $radius
+                label[l] = $diverged
+                at_step[l] = k
+                escape[l] = k
+        for check in range($interval, last + $interval, $interval):
+            k = min(check, last)
+            found = 0
             for l in range($lanes):
-                for i in range($d):
-                    H[k + 1, i, l] = B[i, l]
+                $near_check
+                found |= 1 if near else 0
+            if found:
+                for l in range($lanes):
+                    $near_check
+                    if near and k < escape[l] and label[l] != $converged:
+                        label[l] = $converged
+                        at_step[l] = k
+        for l in range($lanes):
+            size = 0.0
+            for i in range($d):
+                size = max(size, abs(H[last, i, l]))
+            B[0, l] = $returning * (1.0 + size) if label[l] == $bounded else -1.0
+        for q in range(2, min($longest, steps // 2) + 1):
+            found = 0
+            for l in range($lanes):
+                found |= 1 if abs(H[last, 0, l] - H[last - q, 0, l]) <= B[0, l] else 0
+            if found:
+                for l in range($lanes):
+                    $near_return
+                    again = near
+                    $near_before
+                    if again and near and B[0, l] >= 0.0:
+                        label[l] = $periodic
+                        period[l] = q
+                        B[0, l] = -1.0
         for l in range(width):
             j = which[first + l]
-            escape = last + 1
-            outside = not B[$largest, l] <= $radius
+            labels[j] = label[l]
+            at[j] = done + at_step[l]
+            periods[j] = period[l]
             for i in range($d):
-                if not abs(B[i, l]) <= $radius:
-                    outside = True
-            if outside:
-                escape = 0
-                inside = True
-                while inside and escape <= last:
-                    for i in range($d):
-                        if not abs(H[escape, i, l]) <= $radius:
-                            inside = False
-                    if inside:
-                        escape += 1
-            label = $bounded
-            period = 0
-            k = last
-            if escape <= last:
-                label = $diverged
-                k = escape
-            check = $interval
-            while check < last + $interval:
-                c = min(check, last)
-                if 0 < c < escape:
-                    size = 0.0
-                    moved = 0.0
-                    for i in range($d):
-                        size = max(size, abs(H[c, i, l]))
-                        moved = max(moved, abs(H[c, i, l] - H[c - 1, i, l]))
-                    if moved <= $tolerance * (1.0 + size):
-                        label = $converged
-                        k = c
-                        break
-                check += $interval
-            if label == $bounded:
-                for q in range(2, min($longest, steps // 2) + 1):
-                    moved = 0.0
-                    before = 0.0
-                    size = 0.0
-                    past = 0.0
-                    for i in range($d):
-                        moved = max(moved, abs(H[last, i, l] - H[last - q, i, l]))
-                        size = max(size, abs(H[last, i, l]))
-                    if not moved <= $period_tolerance * (1.0 + size):
-                        continue
-                    for i in range($d):
-                        before = max(before, abs(H[last - q, i, l] - H[last - 2 * q, i, l]))
-                        past = max(past, abs(H[last - q, i, l]))
-                    if before <= $period_tolerance * (1.0 + past):
-                        label = $periodic
-                        period = q
-                        break
-            labels[j] = label
-            at[j] = done + k
-            periods[j] = period
-            for i in range($d):
-                Z[i, j] = H[k, i, l]
+                Z[i, j] = H[at_step[l], i, l]
 """
-
 
 
 @lru_cache(maxsize=None)
@@ -319,8 +315,8 @@ def _detect_kernel(expression, variables, parameters, contract):
 @lru_cache(maxsize=None)
 def _decide_kernel(expression, variables, parameters, contract):
     arrays = [("labels", "uint8", "(n,)"), ("at", "int64", "(n,)"), ("periods", "uint8", "(n,)")]
-    arrays += [("which", "int64", "(count,)"), ("B", "float64", "($d + 2, $lanes)")]
-    arrays += [("H", "float64", "(steps - done + 1, $d, $lanes)")]
+    arrays += [("which", "int64", "(count,)"), ("B", "float64", "(2, $lanes)")]
+    arrays += [("H", "float64", "(steps - done + 1, $d, $lanes)"), ("W", "int64", "(4, $lanes)")]
     numbers = ["count", "done", "steps"]
     return _kernel("decide", _DECIDE, numbers, arrays, expression, variables, parameters, contract)
 
@@ -354,17 +350,29 @@ def _gradient(objective):
     return lambda points: objective.gradient(points.T).T
 
 
+def _watched_step(formula, read, write):
+    """Lines of a step that also keeps the largest coordinate `m` that the orbit has had."""
+    lines = [f"{x} = {read.format(i=i)}" for i, x in enumerate(formula.variables)] + formula.lines
+    lines += [f"_u{i} = {moved}" for i, moved in enumerate(formula.moved())]
+    for i in range(formula.dimension):
+        lines += [f"{write.format(i=i)} = _u{i}", f"a = abs(_u{i})", "m = a if a > m else m"]
+    return "\n".join(lines)
+
+
+def _near_lines(d, point, earlier, tolerance):
+    """Lines that tell by `near` whether a point lies at an earlier one; nan lies nowhere."""
+    lines = ["size = 0.0", "moved = 0.0"]
+    for i in range(d):
+        x, y = point.format(i=i), earlier.format(i=i)
+        lines += [f"a = abs({x})", "size = a if a > size else size"]
+        lines += [f"a = abs({x} - {y})", "moved = moved if a <= moved else a"]
+    return "\n".join([*lines, f"near = moved <= {tolerance} * (1.0 + size)"])
+
+
 def _pieces(formula):
     d, lanes = formula.dimension, generate.lanes_for(formula.dimension)
     point = [f"B[{i}, l]" for i in range(d)]
-    measure = []
-    for i, x in enumerate(point):
-        measure += [f"a = abs({x})", "size = a if a > size else size", "outside |= 0 if a <= $radius else 1"]
-        measure += [f"a = abs({x} - B[{2 * d + 2 + i}, l])", "moved = moved if a <= moved else a"]
-    watched = [f"{x} = B[{i}, l]" for i, x in enumerate(formula.variables)] + formula.lines
-    watched += [f"_u{i} = {moved}" for i, moved in enumerate(formula.moved())]
-    for i in range(d):
-        watched += [f"B[{i}, l] = _u{i}", f"a = abs(_u{i})", "m = a if a > m else m"]
+    outside = [f"outside |= 0 if abs({x}) <= $radius else 1" for x in point]
     return {
         "d": d,
         "lanes": lanes,
@@ -378,15 +386,22 @@ def _pieces(formula):
         "longest": outcome.LONGEST_PERIOD,
         "radius": outcome.ESCAPE_RADIUS,
         "tolerance": outcome.CONVERGENCE_TOLERANCE,
-        "period_tolerance": outcome.PERIOD_TOLERANCE,
+        "returning": outcome.PERIOD_TOLERANCE,
         "converged": _CONVERGED,
         "diverged": _DIVERGED,
         "periodic": _PERIODIC,
         "bounded": _BOUNDED,
         "step": formula.step(),
         "scalar_step": formula.scalar_step(),
-        "watched_step": "\n".join(watched),
-        "measure": "\n".join(measure),
+        "watched_step": _watched_step(formula, "B[{i}, l]", "B[{i}, l]"),
+        "kept_step": _watched_step(formula, "H[k, {i}, l]", "H[k + 1, {i}, l]"),
+        "outside": "\n".join(outside),
+        "near_before_step": _near_lines(d, "B[{i}, l]", "B[$before + {i}, l]", "$tolerance"),
+        "near_check": _near_lines(d, "H[k, {i}, l]", "H[k - 1, {i}, l]", "$tolerance"),
+        "near_return": _near_lines(d, "H[last, {i}, l]", "H[last - q, {i}, l]", "$returning"),
+        "near_before": _near_lines(
+            d, "H[last - q, {i}, l]", "H[last - 2 * q, {i}, l]", "$returning"
+        ),
         "load": _LOAD,
         "recall": "\n".join(f"{x} = B[{d + 2 + i}, l]" for i, x in enumerate(formula.variables)),
         "inside": " and ".join(f"abs({x}) <= $radius" for x in formula.variables),
