@@ -7,7 +7,7 @@ exact step. The last steps, in which an orbit may turn out to be periodic, are t
 keeps them all. Both follow the definition in :mod:`gdbook.outcome` to the bit.
 """
 
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
@@ -78,26 +78,25 @@ def detect(objective, points, rates, steps, contract=False):
     >>> detect(quadratic(), points, np.array([0.5, 2.0, 2.5]), 1000)
     (array([0, 2, 1], dtype=uint8), array([  64, 1000,   35]), array([0, 2, 0], dtype=uint8))
     """
-    follow, lanes = _detect_kernel(*_key(objective), contract)
-    decide, _ = _decide_kernel(*_key(objective), contract)
-    if follow is None or decide is None:
-        return detect_numpy(_gradient(objective), points, rates, steps)
     d, n = points.shape
     labels = np.full(n, PENDING, np.uint8)
     at, periods = np.zeros(n, np.int64), np.zeros(n, np.uint8)
-    parameters = _parameters(objective)
+    orbits = points, rates, _parameters(objective), labels, at
     chunks = _first_pass(steps)
     if chunks:
-        work = np.empty((3 * d + 2, lanes)), np.zeros((3, lanes), np.int64)
-        follow(n, chunks, points, rates, parameters, labels, at, *work)
-    done = chunks * outcome.CHECK_INTERVAL
+        function, lanes = _detect_kernel(*_key(objective), contract)
+        if function is None:
+            return detect_numpy(_gradient(objective), points, rates, steps)
+        function(n, chunks, *orbits, np.empty((3 * d + 2, lanes)), np.empty((3, lanes), np.int64))
     left = np.flatnonzero(labels == PENDING)
-    work = np.empty((2, lanes)), np.empty((steps - done + 1, d, lanes))
-    outcomes = labels, at, periods, left
-    lane_outcomes = np.empty((4, lanes), np.int64)
-    decide(
-        *(n, len(left), done, steps, points, rates, parameters), *outcomes, *work, lane_outcomes
-    )
+    if len(left):
+        function, lanes = _decide_kernel(*_key(objective), contract)
+        if function is None:
+            return detect_numpy(_gradient(objective), points, rates, steps)
+        done = chunks * outcome.CHECK_INTERVAL
+        history = np.empty((steps - done + 1, d, lanes))
+        work = np.empty((2, lanes)), history, np.empty((4, lanes), np.int64)
+        function(n, len(left), done, steps, *orbits, periods, left, *work)
     return labels, at, periods
 
 
@@ -299,20 +298,24 @@ _DECIDE = """
 """
 
 
-@lru_cache(maxsize=None)
+@cache
 def _iterate_kernel(expression, variables, parameters, contract):
     arrays = [("B", "float64", "($d + 1, $lanes)")]
-    return _kernel("iterate", _ITERATE, ["steps"], arrays, expression, variables, parameters, contract)
+    return _kernel(
+        "iterate", _ITERATE, ["steps"], arrays, expression, variables, parameters, contract
+    )
 
 
-@lru_cache(maxsize=None)
+@cache
 def _detect_kernel(expression, variables, parameters, contract):
     arrays = [("labels", "uint8", "(n,)"), ("at", "int64", "(n,)")]
     arrays += [("B", "float64", "($rows, $lanes)"), ("W", "int64", "(3, $lanes)")]
-    return _kernel("detect", _DETECT, ["chunks"], arrays, expression, variables, parameters, contract)
+    return _kernel(
+        "detect", _DETECT, ["chunks"], arrays, expression, variables, parameters, contract
+    )
 
 
-@lru_cache(maxsize=None)
+@cache
 def _decide_kernel(expression, variables, parameters, contract):
     arrays = [("labels", "uint8", "(n,)"), ("at", "int64", "(n,)"), ("periods", "uint8", "(n,)")]
     arrays += [("which", "int64", "(count,)"), ("B", "float64", "(2, $lanes)")]
