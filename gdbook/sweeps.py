@@ -42,7 +42,8 @@ class Failure:
     traceback: str = field(default="", repr=False)
 
     def __str__(self):
-        return f"{_named(self.cell)}: {self.error}"
+        line = self.error.partition("\n")[0]
+        return f"{_named(self.cell)}: {line if len(line) <= 100 else line[:99] + '…'}"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -271,7 +272,7 @@ def _takes_rng(function, axes, cells):
         for name in names:
             if not (name in named or takes_all):
                 raise ValueError(
-                    f"grid names {name!r}, which {name_of(function)} does not take; "
+                    f"grid names {name!r}, which {name_of(function)} does not take by name; "
                     f"it takes {', '.join(named) or 'nothing'}"
                 )
         for name in needed:
@@ -308,7 +309,7 @@ def _named(cell):
 # What a worker does
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class _Chunk:
     """Some cells and the time for them; a callable object, because Dask looks into arguments."""
 
@@ -316,6 +317,10 @@ class _Chunk:
     cells: dict  # by their numbers
     seed: np.random.SeedSequence | None
     seconds: float
+
+    @property
+    def __name__(self):  # what Dask calls the task
+        return name_of(self.function)
 
     def __call__(self):
         """Results by number, the seconds they took, and whether the worker was interrupted."""
