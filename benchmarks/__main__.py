@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks import harness
 
-SUBJECTS = ["series"]
+SUBJECTS = ["series", "sweep"]
 FOLDER = Path(__file__).resolve().parent.parent / "_build" / "benchmarks"
 
 
