@@ -14,6 +14,7 @@ repeatable     two builds of one commit are equal, and what failed fails again
 =============  ====================================================================
 """
 
+import os
 from pathlib import Path
 
 from . import (
@@ -32,6 +33,7 @@ from .digest import digest
 
 
 def setup(app):
+    os.environ["TQDM_DISABLE"] = "1"  # kernels inherit it; a bar on standard error fails the build
     for part in (
         cache,
         execute,
