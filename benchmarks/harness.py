@@ -16,6 +16,12 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+PACKAGES = ("numpy", "sympy", "python-flint", "kauri", "numba", "jax", "pynamicalsys")
+
+
+class Missing(Exception):
+    """What a line of a table needs is not on this machine; the message says what."""
+
 
 @dataclass(frozen=True)
 class Timing:
@@ -108,15 +114,13 @@ def reference_loop():
 
 
 def machine():
-    """One paragraph: processor, versions, reference loop."""
-    versions = ", ".join(
-        f"{name} {v}"
-        for name in ("numpy", "sympy", "python-flint", "kauri")
-        if (v := installed(name))
-    )
+    """One paragraph: processor, its vector instructions, versions, compiler, reference loop."""
+    from benchmarks import reference
+
+    versions = ", ".join(f"{name} {v}" for name in PACKAGES if (v := installed(name)))
     return (
-        f"{_processor()}, {os.cpu_count()} cores, {platform.system()}, "
-        f"Python {platform.python_version()}; {versions}. "
+        f"{_processor()}, {reference.level()[0]}, {os.cpu_count()} cores, {platform.system()}, "
+        f"Python {platform.python_version()}; {versions}; {reference.description()}. "
         f"A million turns of a plain Python loop: {1e3 * reference_loop():.0f} ms."
     )
 
@@ -157,6 +161,14 @@ def table(header, rows):
 
 def milliseconds(seconds):
     return f"{1e3 * seconds:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"
+
+
+def duration(seconds):
+    """Three digits, in the unit that suits."""
+    for unit, name in ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns")):
+        if seconds >= unit:
+            return f"{seconds / unit:.3g} {name}"
+    return f"{seconds / 1e-12:.3g} ps"
 
 
 if __name__ == "__main__":

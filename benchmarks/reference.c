@@ -100,26 +100,23 @@ static void decide(const Search *s, long p, const double *x, int label, long whe
 /* The definition, word by word, one orbit after the other */
 
 static void detect_one(const Search *s, long p) {
-  enum { KEPT = 2 * LONGEST_PERIOD + 1 };
-  double recent[KEPT][DIMENSION];
-  memcpy(recent[0], s->starts + p * DIMENSION, sizeof recent[0]);
-  if (size_of(recent[0]) == INFINITY) return decide(s, p, recent[0], DIVERGED, 0, 0);
-  for (long k = 1, place = 1, last = 0; k <= s->steps; k++) {
-    double *x = recent[place];
-    memcpy(x, recent[last], sizeof recent[0]);
-    step(x, 1, s->h);
-    if (size_of(x) == INFINITY) return decide(s, p, x, DIVERGED, k, 0);
-    if ((k % CHECK_INTERVAL == 0 || k == s->steps) && near(x, recent[last], CONVERGENCE_TOLERANCE))
-      return decide(s, p, x, CONVERGED, k, 0);
-    last = place;
-    place = place + 1 == KEPT ? 0 : place + 1;
+  double x[DIMENSION], last[DIMENSION], path[2 * LONGEST_PERIOD + 1][DIMENSION];
+  memcpy(x, s->starts + p * DIMENSION, sizeof x);
+  if (size_of(x) == INFINITY) return decide(s, p, x, DIVERGED, 0, 0);
+  for (long k = 0; k <= s->steps; k++) {
+    if (k > 0) {
+      FOR_COORDINATES last[i] = x[i];
+      step(x, 1, s->h);
+      if (size_of(x) == INFINITY) return decide(s, p, x, DIVERGED, k, 0);
+      if ((k % CHECK_INTERVAL == 0 || k == s->steps) && near(x, last, CONVERGENCE_TOLERANCE))
+        return decide(s, p, x, CONVERGED, k, 0);
+    }
+    if (s->steps - k <= 2 * LONGEST_PERIOD) FOR_COORDINATES path[s->steps - k][i] = x[i];
   }
-#define BEFORE(j) recent[(s->steps - (j)) % KEPT]
   for (int j = 2; j <= LONGEST_PERIOD && 2 * j <= s->steps; j++)
-    if (near(BEFORE(0), BEFORE(j), PERIOD_TOLERANCE) &&
-        near(BEFORE(j), BEFORE(2 * j), PERIOD_TOLERANCE))
-      return decide(s, p, BEFORE(0), PERIODIC, s->steps, j);
-  decide(s, p, BEFORE(0), BOUNDED, s->steps, 0);
+    if (near(path[0], path[j], PERIOD_TOLERANCE) && near(path[j], path[2 * j], PERIOD_TOLERANCE))
+      return decide(s, p, x, PERIODIC, s->steps, j);
+  decide(s, p, x, BOUNDED, s->steps, 0);
 }
 
 void detect_scalar(const Search *s) {

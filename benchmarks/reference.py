@@ -4,6 +4,7 @@ The map is written from the same list of shared subexpressions as every other fo
 `gdbook.source.program`, with the same rule for powers; without contraction its bits are the same.
 """
 
+import atexit
 import ctypes
 import functools
 import platform
@@ -14,10 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import sympy
 from sympy.printing.c import C99CodePrinter
 
-from benchmarks.harness import processor_flags
+from benchmarks.harness import Missing, processor_flags
 from gdbook import source
 from gdbook.outcome import LABELS
 
@@ -46,7 +46,8 @@ def map_text(objective):
     lines = [f"#define DIMENSION {d}", ""]
     lines += ["INLINE void step(double *_p, long _apart, double _h) {"]
     lines += _locals(objective, [f"_p[{i}*_apart]" for i in range(d)])
-    lines += _program(gradient, lambda i: f"_p[{i}*_apart]", objective.variables) + ["}", ""]
+    lines += _program(gradient, lambda i: f"_p[{i}*_apart]", objective.variables)
+    lines += ["}", ""]
     lines += ["INLINE void step_with_tangents(double *_p, double (*_T)[DIMENSION], double _h) {"]
     lines += _locals(objective, [f"_p[{i}]" for i in range(d)])
     lines += [f"  double _H[{d * d}];"]
@@ -110,7 +111,7 @@ def description():
     if compiler() is None:
         return "no C compiler here"
     version = subprocess.run([compiler(), "--version"], capture_output=True, text=True, check=True)
-    return f"{version.stdout.splitlines()[0]}, {' '.join(_flags())}, {level()[0]}"
+    return f"{version.stdout.splitlines()[0]}, {' '.join(_flags())}"
 
 
 def _flags():
@@ -119,17 +120,23 @@ def _flags():
 
 @functools.cache
 def _folder():
-    return tempfile.TemporaryDirectory(prefix="gdbook-reference-")
+    folder = tempfile.mkdtemp(prefix="gdbook-reference-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 @functools.cache
 def _library(map_header, contract, lanes):
-    folder = Path(tempfile.mkdtemp(dir=_folder().name))
+    if compiler() is None:
+        raise Missing("no C compiler here")
+    folder = Path(tempfile.mkdtemp(dir=_folder()))
     (folder / "map.h").write_text(map_header, encoding="utf-8")
     command = [compiler(), *_flags(), f"-ffp-contract={'fast' if contract else 'off'}"]
     command += [f"-DLANES={lanes}", "-shared", "-fPIC", "-I", folder, TEMPLATE]
     command += ["-o", folder / "reference.so", "-lm"]
-    subprocess.run(command, check=True, capture_output=True, text=True)
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    if run.returncode:
+        raise Missing(f"{compiler()} failed: {(run.stderr.splitlines() or ['?'])[0]}")
     return ctypes.CDLL(str(folder / "reference.so"))
 
 
