@@ -1,0 +1,354 @@
+r"""Elementary functions as plain arithmetic, which LLVM turns into vector instructions.
+
+A call to the mathematical library inside a loop over lanes keeps the whole loop scalar. The
+functions here have no calls, no branches, no tables and no loops: a few sums, products and
+selections, and casts between the bits of a number and an integer, all of which a vector has. Each
+is within 2 units in the last place (ulp) of the true value on its whole range; the worst that a
+search found is stated with the function. Numba compiles them as they stand, with contraction or
+without; without, they give the bits of plain Python.
+
+Three devices are used throughout.
+
+* *Rounding by a large number*: near :math:`1.5 \cdot 2^{52}` floats are the integers, so that
+  ``(y + _ROUND) - _ROUND`` is y rounded, and the last bits of ``y + _ROUND`` are that integer.
+* *Parts of a constant*: for an integer n of few bits and a part c of few bits the product nc is
+  exact, and with it :math:`x - nc`. Fusing it with the difference then changes nothing.
+* *The rest of a sum*: with ``s = a + b``, :math:`|a| \ge |b|`, what rounding took away is exactly
+  ``(a - s) + b``.
+
+The coefficients are least-squares fits of the stated quotients at Chebyshev points, weighted for
+the relative error of the function and computed in 100 digits. One coefficient after another, from
+the lowest, is rounded to a float and the others are fitted again; the test of this module
+derives them once more.
+"""
+
+import ast
+import inspect
+
+import numpy as np
+
+__all__ = ["ELEMENTARY", "cos", "definitions", "exp", "log", "sin", "tanh"]
+
+ELEMENTARY = ("cos", "exp", "log", "sin", "tanh")
+"""Names of the functions that :func:`definitions` writes out."""
+
+_ROUND = 1.5 * 2.0**52
+_LARGEST_ANGLE = 2.0**50
+
+# pi/2 = 1 + 2 + 3 + 4 + 5: 23 bits each, so that products with 30 bits are exact, and the rest.
+_HALF_PI_1 = 1.570796251296997
+_HALF_PI_2 = 7.549789415861596e-08
+_HALF_PI_3 = 5.390302529957765e-15
+_HALF_PI_4 = 3.2820031633724233e-22
+_HALF_PI_5 = 3.7950107727212256e-29
+
+# log 2: 40 bits, so that products with 13 bits are exact, and the rest.
+_LOG_2_HIGH = 0.6931471805592082
+_LOG_2_LOW = 7.371002565167799e-13
+
+_MAGNITUDE_BITS = 0x7FFFFFFFFFFFFFFF
+_MANTISSA_BITS = 0x000FFFFFFFFFFFFF
+_SQRT_HALF_BITS = 0x3FE6A09E667F3BCD
+_SQRT_HALF_MANTISSA = 0x0006A09E667F3BCD
+_TWO_52_BITS = 0x4330000000000000
+
+
+def sin(x):
+    r"""Sine, within 1.2 ulp for :math:`|x| \le 2^{30}`.
+
+    :math:`|x| = n \pi / 2 + r` with the nearest integer n. Three differences are exact or keep
+    their rest, so r is known as a sum of two floats, right to the last bit however near x is to a
+    multiple of :math:`\pi/2` (it comes no nearer than :math:`2^{-61}`). Then, up to signs,
+    :math:`\sin x = \sin r` for even n, and :math:`\cos r = 1 - 2 \sin^2(r/2)` for odd n: one
+    polynomial serves both, in :math:`\sin r = r + r^3 S(r^2)`, with relative error
+    :math:`2^{-57.8}` on :math:`|r| \le \pi/4`.
+
+    Between :math:`2^{30}` and :math:`2^{50}` the absolute error is below
+    :math:`2^{-52} |x|`, the distance of neighbouring arguments. Larger finite arguments count as
+    zero, as floats there are further apart than a fraction of the period that could be called an
+    angle. The result is never outside :math:`[-1, 1]`.
+
+    Parameters
+    ----------
+    x : float
+
+    Returns
+    -------
+    float
+        ``nan`` for ``nan`` and infinities; ``-0.0`` for ``-0.0``.
+
+    Examples
+    --------
+    >>> sin(0.5), sin(3.141592653589793)
+    (0.479425538604203, 1.2246467991473532e-16)
+    """
+    angle = _angle(x)
+    shifted = angle * 0.6366197723675814 + _ROUND
+    y = _quarter_turns(angle, shifted - _ROUND, _bits(shifted))
+    return _with_sign_of(x, y)
+
+
+def cos(x):
+    r"""Cosine, within 1.2 ulp for :math:`|x| \le 2^{30}`: :func:`sin`, one quarter turn on.
+
+    Beyond it, too, is what is said there.
+
+    Parameters
+    ----------
+    x : float
+
+    Returns
+    -------
+    float
+        ``nan`` for ``nan`` and infinities.
+
+    Examples
+    --------
+    >>> cos(0.5), cos(1e9)
+    (0.8775825618903728, 0.8378871813639023)
+    """
+    angle = _angle(x)
+    shifted = angle * 0.6366197723675814 + _ROUND
+    return _quarter_turns(angle, shifted - _ROUND, _bits(shifted) + 1)
+
+
+def exp(x):
+    r"""Exponential function, within 1 ulp.
+
+    :math:`x = n \log 2 + r` with the nearest integer n, and
+    :math:`e^x = 2^n (1 + r + r^2 E(r))`, where the relative error of the polynomial is below
+    :math:`2^{-61}`. The power of two is applied as two factors, since :math:`2^n` alone may
+    not be a float where the product is one.
+
+    Parameters
+    ----------
+    x : float
+
+    Returns
+    -------
+    float
+        ``inf`` above 709.78, gradually less precise below -708.4, ``0.0`` below -745.13.
+
+    Examples
+    --------
+    >>> exp(1.0), exp(-745.0), exp(1000.0)
+    (2.718281828459045, 5e-324, inf)
+    """
+    x = float(x)
+    x = 710.0 if x > 710.0 else x
+    x = -746.0 if x < -746.0 else x
+    n = (x * 1.4426950408889634 + _ROUND) - _ROUND
+    r = (x - n * _LOG_2_HIGH) - n * _LOG_2_LOW
+    y = 1.0 + r
+    y = y + (((1.0 - y) + r) + r * r * _exponential_rest(r))
+    half = 0.5 * n + _ROUND
+    other = (n - (half - _ROUND)) + _ROUND
+    return y * _power_of_two(half) * _power_of_two(other)
+
+
+def log(x):
+    r"""Natural logarithm, within 1 ulp.
+
+    :math:`x = 2^n (1 + f)` with :math:`\sqrt{1/2} \le 1 + f < \sqrt 2`, read off the bits. With
+    :math:`s = f / (2 + f)`, :math:`\log(1 + f) = \log\frac{1 + s}{1 - s} = 2 s + s^3 L(s^2)`,
+    relative error :math:`2^{-59}`, and :math:`2 s = f - s f` keeps the first term exact.
+
+    Parameters
+    ----------
+    x : float
+
+    Returns
+    -------
+    float
+        ``-inf`` at zero of either sign, ``nan`` for negative numbers.
+
+    Examples
+    --------
+    >>> log(2.0), log(5e-324), log(0.0), log(-1.0)
+    (0.6931471805599453, -744.4400719213812, -inf, nan)
+    """
+    x = float(x)
+    subnormal = x < 2.0**-1022
+    bits = (_bits(x * 2.0**54 if subnormal else x) & _MAGNITUDE_BITS) - _SQRT_HALF_MANTISSA
+    # An integer below 2^52 in the last bits of 2^52 is a float without a conversion.
+    n = _number(((bits >> 52) & 0x7FF) | _TWO_52_BITS) - (2.0**52 + 1022.0)
+    n = n - 54.0 if subnormal else n
+    f = _number((bits & _MANTISSA_BITS) + _SQRT_HALF_BITS) - 1.0
+    s = f / (2.0 + f)
+    z = s * s
+    high = n * _LOG_2_HIGH + f
+    low = (n * _LOG_2_HIGH - high) + f
+    y = high + (low - (s * (f - z * _logarithm_rest(z)) - n * _LOG_2_LOW))
+    y = x if x == np.inf else y
+    y = -np.inf if x == 0.0 else y
+    return y if x >= 0.0 else np.nan
+
+
+def tanh(x):
+    r"""Hyperbolic tangent, within 1.5 ulp.
+
+    :math:`\tanh |x| = -e / (2 + e)` with :math:`e = \exp(-2 |x|) - 1`, which is
+    :math:`(2^n - 1) + 2^n (r + r^2 E(r))` with n, r and E as in :func:`exp`. Numerator and
+    denominator are sums of two floats; the quotient q of the first is corrected for the second
+    by :math:`1 / (2 + e) = (1 + q) / 2`.
+
+    Parameters
+    ----------
+    x : float
+
+    Returns
+    -------
+    float
+        In :math:`[-1, 1]`; ``-0.0`` for ``-0.0``.
+
+    Examples
+    --------
+    >>> tanh(0.5), tanh(-20.0)
+    (0.46211715726000974, -1.0)
+    """
+    size = abs(float(x))
+    y = -2.0 * (22.0 if size > 22.0 else size)
+    shifted = y * 1.4426950408889634 + _ROUND
+    n = shifted - _ROUND
+    t = y - n * _LOG_2_HIGH
+    r = t - n * _LOG_2_LOW
+    rest = ((t - r) - n * _LOG_2_LOW) + r * r * _exponential_rest(r)
+    scale = _power_of_two(shifted)
+    high = (scale - 1.0) + scale * r
+    low = (((scale - 1.0) - high) + scale * r) + scale * rest
+    e = high + low
+    low = (high - e) + low
+    denominator = 2.0 + e
+    denominator_low = ((2.0 - denominator) + e) + low
+    q = (0.0 - e) / denominator  # unlike -e never -0.0
+    return _with_sign_of(x, q - 0.5 * (1.0 + q) * (low + q * denominator_low))
+
+
+def definitions(names, decorator):
+    """Text that defines functions of this module in a file of its own.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Some of `ELEMENTARY`.
+    decorator : str
+        The line before each definition, such as
+        ``'@njit(forceinline=True, error_model="numpy")'``. Flags for fast mathematics have to
+        stand here as well as on the function that calls.
+
+    Returns
+    -------
+    str
+        The constants and helpers they need, then the functions, without their docstrings. The
+        file must have ``import numpy as np`` and import what the decorator names.
+
+    Raises
+    ------
+    ValueError
+        If a name is not in `ELEMENTARY`.
+
+    Examples
+    --------
+    >>> print(definitions(["exp"], "@njit(forceinline=True)").splitlines()[0])
+    _ROUND = 6755399441055744.0
+    """
+    constants, functions = {}, {}
+    for name in names:
+        if name not in ELEMENTARY:
+            raise ValueError(f"names must be among {', '.join(ELEMENTARY)}, not {name!r}")
+        _collect(name, decorator, constants, functions)
+    lines = [f"{name} = {value!r}\n" for name, value in constants.items()]
+    return "".join(lines) + "".join(f"\n\n{text}" for text in functions.values())
+
+
+def _collect(name, decorator, constants, functions):
+    """What a function uses of this module, then itself; dicts keep that order."""
+    if name in functions:
+        return
+    function = globals()[name]
+    for used in function.__code__.co_names:
+        value = globals().get(used)
+        if isinstance(value, int | float):
+            constants[used] = value
+        elif inspect.isfunction(value):
+            _collect(used, decorator, constants, functions)
+    functions[name] = f"{decorator}\n{_without_docstring(inspect.getsource(function))}"
+
+
+def _without_docstring(source):
+    first = ast.parse(source).body[0].body[0]
+    lines = source.splitlines(keepends=True)
+    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+        del lines[first.lineno - 1 : first.end_lineno]
+    return "".join(lines)
+
+
+def _bits(x):
+    return np.float64(x).view(np.int64)
+
+
+def _number(bits):
+    return float(np.int64(bits).view(np.float64))
+
+
+def _with_sign_of(x, y):
+    # For a y without sign; a sign of x is where it differs from its size.
+    return _number(_bits(y) ^ _bits(x) ^ _bits(abs(x)))
+
+
+def _power_of_two(shifted):
+    # 2^n for n = shifted - _ROUND: the bits of n + 1023 become the exponent, all others leave.
+    return _number((_bits(shifted) + 1023) << 52)
+
+
+def _angle(x):
+    size = abs(float(x))
+    return size if size <= _LARGEST_ANGLE else size - size  # 0, or nan for infinity
+
+
+def _quarter_turns(angle, n, quarters):
+    """The sine of angle - n pi/2, turned on by `quarters` (of which the last two bits count)."""
+    t = (angle - n * _HALF_PI_1) - n * _HALF_PI_2
+    u = t - n * _HALF_PI_3
+    r = u - n * _HALF_PI_4
+    low = (((t - u) - n * _HALF_PI_3) + ((u - r) - n * _HALF_PI_4)) - n * _HALF_PI_5
+    odd = (quarters & 1) != 0
+    r = 0.5 * r if odd else r
+    low = 0.5 * low if odd else low
+    z = r * r
+    y = r + (low * (1.0 - 0.5 * z) + (r * z) * _sine_rest(z))
+    y = 1.0 - 2.0 * (y * y) if odd else y
+    return _number(_bits(y) ^ ((quarters >> 1) << 63))
+
+
+def _sine_rest(z):
+    """(sin r - r) / r^3 for z = r^2, |r| <= pi/4."""
+    p = -2.505074189436664e-08 + z * 1.5895917428109349e-10
+    p = 2.755731357977863e-06 + z * p
+    p = -0.0001984126982945242 + z * p
+    p = 0.008333333333321914 + z * p
+    return -0.1666666666666663 + z * p
+
+
+def _exponential_rest(r):
+    """(exp r - 1 - r) / r^2 for |r| <= log(2)/2."""
+    p = 2.5109136636541316e-08 + r * 2.088661145694916e-09
+    p = 2.755736190325427e-07 + r * p
+    p = 2.755724389187447e-06 + r * p
+    p = 2.4801587227579444e-05 + r * p
+    p = 0.00019841269886485663 + r * p
+    p = 0.001388888888892833 + r * p
+    p = 0.008333333333321463 + r * p
+    p = 0.0416666666666666 + r * p
+    p = 0.16666666666666677 + r * p
+    return 0.5 + r * p
+
+
+def _logarithm_rest(z):
+    """(log((1 + s)/(1 - s)) - 2 s) / s^3 for z = s^2, s <= (sqrt(2) - 1)/(sqrt(2) + 1)."""
+    p = 0.15313917988919654 + z * 0.147971321055873
+    p = 0.18183570238726599 + z * p
+    p = 0.22222198440384103 + z * p
+    p = 0.2857142874394676 + z * p
+    p = 0.3999999999940582 + z * p
+    return 0.6666666666666736 + z * p
