@@ -139,6 +139,18 @@ class _Scalar(_Products, PythonCodePrinter):
         return f"math.pow({base}, {exponent})"  # a negative base is an error, never complex
 
 
+class _Inserted(_Scalar):
+    """For lines in a larger text: symbols give way to the names that it uses."""
+
+    def __init__(self, settings, reserved):
+        super().__init__(settings)
+        self._reserved = frozenset(reserved)
+
+    def _print_Symbol(self, symbol):
+        name = symbol.name
+        return f"__{name}" if name in self._reserved else name
+
+
 _JAVASCRIPT_KEYWORDS = """
     arguments await break case catch class const continue debugger default delete do else enum eval
     export extends false finally for function if implements import in instanceof interface let new
@@ -209,7 +221,7 @@ def python_lines(variables, expressions, *, reserved=(), functions=()):
     variables : sequence of sympy.Symbol
     expressions : sequence of sympy.Expr
     reserved : iterable of str
-        Names that the larger text uses: a variable of such a name gets an underscore at its end.
+        Names that the larger text uses: a variable of such a name gets two underscores before it.
     functions : iterable of str
         Functions that the larger text defines; the others are those of `math`.
 
@@ -226,12 +238,10 @@ def python_lines(variables, expressions, *, reserved=(), functions=()):
     --------
     >>> x, h = sympy.symbols("x h", real=True)
     >>> python_lines([x, h], [(x - h) ** 2 + sympy.cos(h)], reserved=["h"], functions=["cos"])
-    (['x', 'h_'], ['_0 = -h_ + x'], ['(_0*_0) + cos(h_)'])
+    (['x', '__h'], ['_0 = -__h + x'], ['(_0*_0) + cos(__h)'])
     """
-    printer = _Scalar(
-        {**_PYTHON_SETTINGS, "user_functions": {name: name for name in functions}},
-    )
-    printer.reserved_words = printer.reserved_words | set(reserved)
+    settings = {**_PYTHON_SETTINGS, "user_functions": {name: name for name in functions}}
+    printer = _Inserted(settings, reserved)
     assignments, outputs = program(expressions)
     names = [printer.doprint(variable) for variable in variables]
     lines = [f"{symbol} = {printer.doprint(value)}" for symbol, value in assignments]

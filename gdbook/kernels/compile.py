@@ -170,6 +170,8 @@ def _linked(code):
     import llvmlite.binding as llvm
 
     symbol, calls, data = code
+    # An engine also makes LLVM look for symbols in this process.
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine(llvm))
     unknown = [name for name in calls if not llvm.address_of_symbol(name)]
     if set(unknown) - set(_UNREACHABLE):
         import numba.core.registry
@@ -179,7 +181,6 @@ def _linked(code):
     for name in unknown:
         if not llvm.address_of_symbol(name):
             llvm.add_symbol(name, ctypes.cast(_nothing, ctypes.c_void_p).value)
-    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine(llvm))
     engine.add_object_file(llvm.ObjectFileRef.from_data(data))
     engine.finalize_object()
     _engines.append(engine)

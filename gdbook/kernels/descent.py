@@ -30,7 +30,7 @@ def iterate(objective, points, rates, steps, contract=False):
     ----------
     objective : Objective
     points : ndarray, shape (d, n)
-        Changed in place.
+        Changed in place; nan in all coordinates where one is not finite in the end.
     rates : ndarray, shape (n,)
         Learning rate of each orbit.
     steps : int
@@ -49,6 +49,7 @@ def iterate(objective, points, rates, steps, contract=False):
         return iterate_numpy(_gradient(objective), points, rates, steps)
     d, n = points.shape
     function(n, steps, points, rates, _parameters(objective), np.empty((d + 1, lanes)))
+    _clear_infinite(points)
 
 
 def detect(objective, points, rates, steps, contract=False):
@@ -327,7 +328,8 @@ def _decide_kernel(expression, variables, parameters, contract):
 def _kernel(name, template, numbers, arrays, expression, variables, parameters, contract):
     """Compiled function, and its number of lanes."""
     objective = Objective(expression, variables, dict.fromkeys(parameters, 1))
-    formula = generate.formula_of(objective)
+    others = [template, _LOAD, _near_lines(1, "", "", ""), "a h m", *numbers, *map(str, arrays)]
+    formula = generate.formula_of(objective, template="\n".join(others))
     pieces = _pieces(formula)
     orbits = [("Z", "float64", "($d, n)"), ("rates", "float64", "(n,)")]
     orbits += [("p", "float64", f"({len(parameters)},)")]
@@ -423,6 +425,11 @@ def iterate_numpy(gradient, points, rates, steps):
     with np.errstate(all="ignore"):
         for _ in range(steps):
             points -= rates * gradient(points)
+    _clear_infinite(points)
+
+
+def _clear_infinite(points):
+    points[:, ~np.isfinite(points).all(axis=0)] = np.nan
 
 
 def detect_numpy(gradient, points, rates, steps):

@@ -22,6 +22,7 @@ RESERVED = """
     B H Z active at begin birth bins born bounded chunk code column count d due e first flag found h
     hit i idle inside j k kept l labels lane largest last limit low m math moved n near next njit
     np origin p periods q r rates s scale size start steps t u v w width
+    S burn_in carray cells columns counts done edges int keep range
 """.split()
 
 
@@ -74,8 +75,10 @@ class Formula:
         return "\n".join(f"{name} = p[{j}]" for j, name in enumerate(self.parameters))
 
 
-def formula_of(objective, expressions=()):
+def formula_of(objective, expressions=(), template=None):
     """The gradient of an objective, then other expressions, as one program.
+
+    Symbols that have a name which `template` uses are renamed.
 
     Examples
     --------
@@ -87,12 +90,17 @@ def formula_of(objective, expressions=()):
     symbols = [*objective.variables, *objective.parameter_symbols]
     expressions = [*objective.gradient_expression, *expressions]
     names, lines, outputs = source.python_lines(
-        symbols, expressions, reserved=RESERVED, functions=elementary.ELEMENTARY
+        symbols, expressions, reserved=_names_in(template), functions=elementary.ELEMENTARY
     )
     called = set().union(*(sympy.sympify(e).atoms(sympy.Function) for e in expressions))
     called = {type(function).__name__ for function in called} & set(elementary.ELEMENTARY)
     d = objective.dimension
     return Formula(names[:d], names[d:], lines, outputs, sorted(called))
+
+
+def _names_in(template):
+    names = RESERVED if template is None else re.findall(r"[^\W\d]\w*", template)
+    return {"carray", "math", "np", *names, *(f"{name}_pointer" for name in names)}
 
 
 def lanes_for(dimension):
