@@ -123,8 +123,9 @@ def periodic_orbits(objective, learning_rate, period, window, rng=0, *, starts=1
     [-1.147079 -0.458831] [-7.82]
     [0.458831 1.147079] [-7.82]
     >>> orbits = periodic_orbits(double_well(), "19/10", 2, (0, 2), digits=30)
-    >>> print(orbits[0].points[0, 0])
-    0.458831467741123517630287624136
+    >>> import mpmath
+    >>> mpmath.nstr(orbits[0].points[0, 0], 30)
+    '0.458831467741123531814419156196'
     """
     require_formula(objective)
     exact = None if digits is None else arguments.rational(learning_rate, "learning_rate")
@@ -133,15 +134,9 @@ def periodic_orbits(objective, learning_rate, period, window, rng=0, *, starts=1
     low, high = _window(window, objective.dimension)
     starts = arguments.natural(starts, "starts", least=1)
     digits = digits if digits is None else arguments.natural(digits, "digits", least=1)
-    cycles = []
-    size = period * objective.dimension
-    portion = max(1, 2**22 // size**2)  # as many at once as leave the matrices 32 MB
     points = _generator(rng).uniform(low, high, (starts, objective.dimension))
-    for first in range(0, starts, portion):
-        guesses = _segments(objective, h, points[first : first + portion], period, low, high)
-        cycles.append(_solutions(objective, h, guesses, (high - low) / 4))
     found = []
-    for cycle in _distinct(np.concatenate(cycles), low, high):
+    for cycle in _distinct(_search(objective, h, points, period, low, high), low, high):
         factors = multipliers(objective, cycle, h)
         if np.abs(factors - 1).min() > _ISOLATED:
             found.append(PeriodicOrbit(cycle, factors))
@@ -279,8 +274,8 @@ def period_doublings(objective, start, learning_rates, count):
     The first two are 1 and :math:`\sqrt5 - 1`:
 
     >>> from gdbook.catalogue import double_well
-    >>> period_doublings(double_well(), 0.3, (0.8, 1.4), count=3).round(9)
-    array([1.        , 1.236067977, 1.288031754])
+    >>> period_doublings(double_well(), 0.3, (0.8, 1.4), count=3)
+    array([1.        , 1.23606798, 1.28803175])
     """
     require_formula(objective)
     start = arguments.point(start, objective, "start")
@@ -288,7 +283,8 @@ def period_doublings(objective, start, learning_rates, count):
     count = arguments.natural(count, "count")
     tail = _tails(objective, start, np.array([low]), 10_000, 2 * LONGEST_PERIOD)[:, 0]
     cycle = _attractor(objective, low, tail, 10_000)
-    if not (len(cycle) and np.abs(multipliers(objective, cycle, low) - 1).min() > _ISOLATED):
+    factors = multipliers(objective, cycle, low) if len(cycle) else np.ones(1)
+    if np.abs(factors).max() >= 1 or np.abs(factors - 1).min() <= _ISOLATED:
         raise ValueError(f"start must fall on an isolated attracting orbit at {low}, not {start}")
     found, rate, stride = [], low, (high - low) / 64
     while len(found) < count:
@@ -345,6 +341,17 @@ def _generator(rng):
 
 
 # Newton's method on whole cycles: arrays of shape (n, p, d) hold n of them
+
+
+def _search(objective, h, points, period, low, high):
+    """Cycles found from the points, many of them more than once; continua are left out."""
+    portion = max(1, 2**22 // (period * points.shape[1]) ** 2)  # matrices of 32 MB at once
+    cycles = []
+    for first in range(0, len(points), portion):
+        guesses = _segments(objective, h, points[first : first + portion], period, low, high)
+        solved = _solutions(objective, h, guesses, (high - low) / 4)
+        cycles.append(_isolated(objective, h, solved))
+    return np.concatenate(cycles)
 
 
 def _segments(objective, h, points, period, low, high):
@@ -445,9 +452,22 @@ def _size(cycles):
 # Which cycles are the same
 
 
+def _isolated(objective, h, cycles):
+    """Without most cycles of continua: there may be as many as starts, all different."""
+    products = np.eye(objective.dimension)
+    with np.errstate(all="ignore"):
+        for jacobians in np.moveaxis(_jacobians(objective, h, cycles), 1, 0):
+            products = jacobians @ products
+    # A larger multiplier would drown the digits of the one that may be 1.
+    clear = (np.abs(products) < 1e6).all(axis=(1, 2))
+    values = np.linalg.eigvals(np.where(clear[:, np.newaxis, np.newaxis], products, 0.0))
+    return cycles[np.abs(values - 1).min(axis=1) > _ISOLATED]
+
+
 def _distinct(cycles, low, high):
     """Each cycle inside the window once, if its period is not less than its length."""
-    inside = ((low <= cycles) & (cycles <= high)).all(axis=(1, 2))
+    slack = 1e-9 * (high - low)  # a point on the edge may be found a rounding outside
+    inside = ((low - slack <= cycles) & (cycles <= high + slack)).all(axis=(1, 2))
     cycles = cycles[inside]
     while len(cycles):
         cycle = cycles[0]
@@ -506,6 +526,9 @@ def _eigenvalues_of_product(jacobians):
 
 def _tails(objective, start, rates, burn_in, length):
     """The points after `burn_in` steps, shape (length, n, d); nan where an orbit has diverged."""
+    if len(rates) == 1:
+        points = _last_points(objective, rates.item(), start, burn_in + length - 1, length)
+        return points[:, np.newaxis]
     points = np.tile(start, (len(rates), 1))
     tails = np.empty((length, *points.shape))
     with np.errstate(all="ignore"):
@@ -542,11 +565,9 @@ def _return(tail, period):
 
 def _beside(objective, h, points):
     """The cycle that Newton's method finds near the points, once around; or nothing."""
-    scale = 1 + np.abs(points).max()
-    found = _solutions(objective, h, points[np.newaxis], np.full(points.shape[1], 0.1 * scale))
-    for cycle in found:
-        if np.abs(cycle - points).max() <= 0.5 * scale:
-            return cycle[-_least_period(cycle) :]
+    cycle = _continued(objective, h, points)
+    if len(cycle) and np.abs(cycle - points).max() <= 0.5 * (1 + np.abs(points).max()):
+        return cycle[-_least_period(cycle) :]
     return points[:0]
 
 
@@ -558,39 +579,47 @@ def _later_distance(objective, h, point, cycle, steps):
 
 
 def _last_points(objective, h, point, steps, count):
-    """The last points of one orbit, shape (count, d)."""
-    point = point.tolist()
-    points = deque(maxlen=count)
+    """The last points of one orbit, shape (count, d); nan where it has diverged."""
+    points = deque([point.tolist()], maxlen=count)
     for _ in range(steps):
-        point = [x - h * g for x, g in zip(point, objective.gradient_at(point), strict=True)]
-        points.append(point)
+        gradient = objective.gradient_at(points[-1])
+        points.append([x - h * g for x, g in zip(points[-1], gradient, strict=True)])
+        if not all(abs(x) <= ESCAPE_RADIUS for x in points[-1]):
+            return np.full((count, len(point)), np.nan)
     return np.array(points)
 
 
 def _next_doubling(objective, cycle, rate, high, stride):
-    """Where the continued cycle has the multiplier -1, and the cycle there."""
+    """Where the continued cycle has the multiplier -1, and the cycle there; or nothing."""
     from scipy.optimize import brentq
-
-    limit = np.full(cycle.shape[1], 0.1 * (1 + np.abs(cycle).max()))
-
-    def continued(h, near):
-        found = _solutions(objective, h, near[np.newaxis], limit)
-        return found[0] if len(found) else None
-
-    def flip(h, near):
-        return np.prod(1 + multipliers(objective, continued(h, near), h)).real
 
     while rate < high:
         further = min(rate + stride, high)
-        ahead = continued(further, cycle)
-        if ahead is None:
-            return None, cycle
-        if np.prod(1 + multipliers(objective, ahead, further)).real <= 0:
-            tolerance = 4 * np.finfo(float).eps
-            root = brentq(flip, rate, further, args=(cycle,), xtol=1e-300, rtol=tolerance)
-            return root, continued(root, cycle)
+        ahead = _continued(objective, further, cycle)
+        if not _flip(objective, further, ahead) > 0:  # no cycle any more is a nan
+            break
         rate, cycle, stride = further, ahead, 1.25 * stride
-    return None, cycle
+    if rate >= high or not len(ahead):
+        return None, cycle
+
+    def between(h):
+        share = (h - rate) / (further - rate)
+        return _continued(objective, h, cycle + share * (ahead - cycle))
+
+    tolerances = {"xtol": 1e-300, "rtol": 4 * np.finfo(float).eps}
+    root = brentq(lambda h: _flip(objective, h, between(h)), rate, further, **tolerances)
+    return root, between(root)
+
+
+def _continued(objective, h, cycle):
+    limit = np.full(cycle.shape[1], 0.1 * (1 + np.abs(cycle).max()))
+    found = _solutions(objective, h, cycle[np.newaxis], limit)
+    return found[0] if len(found) else cycle[:0]
+
+
+def _flip(objective, h, cycle):
+    """A function of the cycle that vanishes where a multiplier is -1; nan for no cycle."""
+    return np.prod(1 + multipliers(objective, cycle, h)).real if len(cycle) else np.nan
 
 
 def _doubled(objective, cycle, rate):
