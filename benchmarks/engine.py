@@ -205,8 +205,9 @@ def square(half, side):
 
 
 def some(starts, number):
-    """Evenly chosen rows, for those who are slow."""
-    return np.ascontiguousarray(starts[:: max(1, len(starts) // number)])
+    """Rows chosen at random, for those who are slow."""
+    rows = np.random.default_rng(0).permutation(len(starts))[:number]
+    return np.ascontiguousarray(starts[rows])
 
 
 def deviation(truth):
@@ -394,7 +395,7 @@ def bifurcation(scale):
 
     def ours():
         function = engine("bifurcation_diagram")
-        return lambda: function(objective, rates, start, burn_in, keep)
+        return lambda: function(objective, rates, start, burn_in, keep, workers=1)
 
     def theirs():
         system = peers.pynamicalsys_system(objective)
@@ -462,7 +463,7 @@ def lyapunov(scale):
 
     def ours():
         function = engine("lyapunov_exponents")
-        return lambda: function(objective, starts, h, steps, burn_in)
+        return lambda: function(objective, starts, h, steps, burn_in, workers=1)
 
     def theirs(method):
         system, times = peers.pynamicalsys_system(objective), steps + burn_in
@@ -556,7 +557,7 @@ def growth(scale):
     ]
     header = ("steps with outcomes", "steps alone", "C, steps alone")
     tables = [harness.table((name, *first, *header), rows) for name, (first, rows) in parts]
-    note = "Time per step of one orbit. Orbits are chaotic: none is decided before the end."
+    note = "Time per step of one orbit; none is decided before the last step."
     return "How cost grows", "\n\n".join([note, *tables])
 
 

@@ -84,34 +84,34 @@ def numpy_detect(gradient, starts, steps, h, chunk=None):
 
 
 def _numpy_chunk(gradient, starts, steps, h, who, found, leave):
-    labels, when = found.labels, found.steps
     x, begin = list(np.ascontiguousarray(starts[who].T)), last_steps_begin(steps)
+    undecided = np.ones(len(who), bool)
+
+    def mark(holds, label, k):
+        new = undecided & holds
+        if new.any():
+            found.labels[who[new]], found.steps[who[new]] = label, k
+            np.logical_and(undecided, ~new, out=undecided)
+
     for k in range(steps + 1):
         if k > 0:
             last, x = x, numpy_step(gradient, x, h)
-        _mark(labels, when, who, ~inside(x), DIVERGED, k)
+        mark(~inside(x), DIVERGED, k)
         if k > 0 and (k % CHECK_INTERVAL == 0 or k == steps):
-            _mark(labels, when, who, near(x, last, CONVERGENCE_TOLERANCE), CONVERGED, k)
+            mark(near(x, last, CONVERGENCE_TOLERANCE), CONVERGED, k)
         if k == begin or (leave and k < begin and k % CHECK_INTERVAL == 0):
-            kept = labels[who] == OPEN
             if leave:
-                who, x = who[kept], [a[kept] for a in x]
-                kept = kept[kept]
+                who, x = who[undecided], [a[undecided] for a in x]
+                undecided = undecided[undecided]
                 if len(who) == 0:
                     return
-            path = []
+            kept, path = undecided.copy(), []
         if k >= begin:
             path.append([a[kept] for a in x])
-    who = who[kept]
-    periods = _periods(path)
-    still = labels[who] == OPEN
-    found.periods[who[still]] = periods[still]
-    labels[who[still]] = np.where(periods[still] > 0, PERIODIC, BOUNDED)
-
-
-def _mark(labels, when, who, holds, label, k):
-    new = who[holds & (labels[who] == OPEN)]
-    labels[new], when[new] = label, k
+    periods, still = _periods(path), undecided[kept]
+    who = who[kept][still]
+    found.periods[who] = periods[still]
+    found.labels[who] = np.where(periods[still] > 0, PERIODIC, BOUNDED)
 
 
 def _periods(path):

@@ -344,8 +344,8 @@ void lyapunov_scalar(const double *starts, long n, long burn_in, long steps, dou
     FOR_COORDINATES T[i][i] = product[i] = 1;
     for (long k = 1; k <= steps; k++) {
       step_with_tangents(x, T, h);
-      for (int a = 0; a < DIMENSION; a++) {
-        for (int b = 0; b < a; b++) {
+      _Pragma("GCC unroll 16") for (int a = 0; a < DIMENSION; a++) {
+        _Pragma("GCC unroll 16") for (int b = 0; b < a; b++) {
           double along = 0;
           FOR_COORDINATES along += T[a][i] * T[b][i];
           FOR_COORDINATES T[a][i] -= along * T[b][i];

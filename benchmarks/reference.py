@@ -115,7 +115,7 @@ def description():
 
 
 def _flags():
-    return "-O3", *level()[1], "-fopenmp-simd"
+    return "-O3", *level()[1], "-fopenmp-simd", "-fno-math-errno"
 
 
 @functools.cache
