@@ -96,8 +96,8 @@ def bifurcation_diagram(objective, learning_rates, start, burn_in, keep, *, work
 
     The points of period 2 satisfy :math:`x_1 x_2 = 1/h`:
 
-    >>> float((diagram.points[1, 0] * diagram.points[1, 1] * 1.1).item())  # doctest: +ELLIPSIS
-    1.0...
+    >>> (diagram.points[1, 0] * diagram.points[1, 1] * 1.1).round(12)
+    array([1.])
     """
     require_formula(objective)
     rates = _learning_rates(learning_rates)
@@ -106,6 +106,7 @@ def bifurcation_diagram(objective, learning_rates, start, burn_in, keep, *, work
     keep = arguments.natural(keep, "keep", least=1)
     kept = _aligned(keep, objective.dimension, len(rates))
     inside = _record(objective, starts, rates, burn_in, kept, workers)
+    kept = kept[:, :, : len(rates)]
     kept[:, :, ~inside] = np.nan
     return BifurcationDiagram(rates, kept.transpose(2, 0, 1), ~inside)
 
@@ -113,28 +114,27 @@ def bifurcation_diagram(objective, learning_rates, start, burn_in, keep, *, work
 def _record(objective, starts, rates, burn_in, kept, workers):
     from gdbook.kernels import generate, parts, record
 
-    keep, d, m = kept.shape
-    columns = kept if kept.base is None else kept.base.reshape(keep, d, -1)
-    inside = np.ones(m, bool)
+    inside = np.ones(len(rates), bool)
 
     def work(part, slices):
         points, h = np.ascontiguousarray(starts[part].T), rates[part]
         for begin, end in slices:
-            rows = columns[max(0, begin - burn_in) : max(0, end - burn_in)]
+            rows = kept[max(0, begin - burn_in) : max(0, end - burn_in)]
             trace = end - begin - len(rows)
             inside[part] &= record.record(objective, points, h, trace, rows, part.start)
 
-    lanes = generate.lanes_for(d)
-    parts.in_parts(work, m, burn_in + keep, lanes, workers, "bifurcation diagram")
+    lanes = generate.lanes_for(objective.dimension)
+    steps = burn_in + len(kept)
+    parts.in_parts(work, len(rates), steps, lanes, workers, "bifurcation diagram")
     return inside
 
 
 def _aligned(keep, d, m):
-    """Uninitialised, shape (keep, d, m), with every row at the beginning of a line of the cache."""
+    """Shape (keep, d, at least m), every row at the beginning of a line of the cache."""
     row = -(-m // 8) * 8
     memory = np.empty(keep * d * row + 8)
     first = -memory.ctypes.data % 64 // 8
-    return memory[first : first + keep * d * row].reshape(keep, d, row)[:, :, :m]
+    return memory[first : first + keep * d * row].reshape(keep, d, row)
 
 
 def _learning_rates(value):

@@ -68,9 +68,9 @@ def lyapunov_exponents(
     burn_in : int
         :math:`b`, steps in which the orbit settles and the frame turns, before it is measured.
     subspace : array_like, shape (k, d), optional
-        Basis, in numbers or SymPy's exact ones, of a linear subspace that gradient descent does not
-        leave, such as ``[[1, 1]]`` where :math:`f` is symmetric in x and y. The orbits must start in
-        it, and then do not leave it by rounding either, even where it repels.
+        Basis, in numbers or SymPy's exact ones, of a linear subspace that gradient descent does
+        not leave, such as ``[[1, 1]]`` where :math:`f` is symmetric in x and y. The orbits must
+        start in it, and then do not leave it by rounding either, even where it repels.
     workers : int, optional
         Threads; by default one for each processor. The exponents do not depend on it.
 
@@ -87,9 +87,9 @@ def lyapunov_exponents(
     Notes
     -----
     Gradient descent commutes with rotations. In coordinates u along an orthogonal basis V of the
-    subspace, and w orthogonal to it, an orbit with w = 0 is iterated by u alone, and the Hessian has
-    a block for u and one for w: their exponents are the tangential and the transversal ones. When
-    the largest transversal exponent is positive, the subspace repels although it is invariant.
+    subspace, and w orthogonal to it, an orbit with w = 0 is iterated by u alone, and the Hessian
+    has a block for u and one for w: their exponents are the tangential and the transversal ones.
+    When the largest transversal exponent is positive, the subspace repels although it is invariant.
 
     References
     ----------
@@ -108,7 +108,7 @@ def lyapunov_exponents(
 
     >>> curve = lyapunov_exponents(double_well(), 0.3, [1.7, 1.9], 10**5, 1000)
     >>> curve.exponents[:, 0].round(2)
-    array([-0.43,  0.88])
+    array([-0.44,  0.88])
 
     It is :math:`\tfrac12(1 - xy)^2` on the diagonal, which attracts at h = 1.9:
 
@@ -136,7 +136,9 @@ def lyapunov_exponents(
     diverged = np.logical_or.reduce([diverged for _, diverged in found])
     parts = [exponents.reshape(*shape, -1) for exponents, _ in found]
     exponents = np.sort(np.concatenate(parts, axis=-1))[..., ::-1]
-    return LyapunovExponents(exponents, diverged.reshape(shape), *(parts if subspace is not None else ()))
+    return LyapunovExponents(
+        exponents, diverged.reshape(shape), *(parts if subspace is not None else ())
+    )
 
 
 def _orbits(objective, starts, learning_rate):

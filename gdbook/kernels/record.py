@@ -1,6 +1,6 @@
 """Kernel of bifurcation diagrams: a number of steps without a trace, then every point kept."""
 
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
@@ -85,7 +85,7 @@ _BODY = """
 """
 
 
-@lru_cache(maxsize=None)
+@cache
 def _kernel(map, lanes, contract):
     formula = map.formula()
     arrays = [("Z", "float64", "($d, n)"), ("rates", "float64", "(n,)")]

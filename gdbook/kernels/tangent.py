@@ -7,7 +7,7 @@ b vectors, which is made orthonormal after every step; so are all orbits for lar
 """
 
 import math
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
@@ -16,9 +16,8 @@ from gdbook.kernels import generate, watched
 
 __all__ = ["growth"]
 
-# What is taken out of a product, when it is larger than the root of it, or smaller than its inverse.
+# 2^512 is taken out of a product that is beyond 2^256, and put into one that is below 2^-256.
 _POWER = 512
-_LOG_POWER = _POWER * math.log(2)
 _INTERVAL = 8  # steps between, safe for factors from 2^-64 to 2^64
 
 
@@ -180,7 +179,7 @@ B[$exponent, l] += 1.0 if _size > $large else (-1.0 if _size < $small else 0.0)
 """
 
 
-@lru_cache(maxsize=None)
+@cache
 def _product_kernel(map, block, contract):
     formula = map.formula()
     d, b = formula.dimension, _size(block)
@@ -306,7 +305,7 @@ _FRAMES = """
 """
 
 
-@lru_cache(maxsize=None)
+@cache
 def _frame_kernel(map, block, contract):
     formula = map.formula()
     d, b = formula.dimension, _size(block)

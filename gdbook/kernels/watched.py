@@ -82,7 +82,7 @@ def compiled(name, template, numbers, arrays, map, formula, contract, **pieces):
     arrays = [("p", "float64", f"({len(formula.parameters)},)"), *arrays]
     kernel = generate.Kernel(
         name,
-        [(number, "float64" if "scale" in number else "int64") for number in numbers],
+        [(number, "int64") for number in numbers],
         [(array, dtype, generate.fill(shape, **pieces)) for array, dtype, shape in arrays],
         generate.fill(template, **pieces),
     )

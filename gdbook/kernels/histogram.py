@@ -1,0 +1,192 @@
+"""Kernel of histograms: orbits of which every point is counted in the cell that it lies in."""
+
+from functools import cache
+
+import numpy as np
+
+from gdbook import outcome
+from gdbook.kernels import generate, watched
+
+__all__ = ["count", "count_numpy"]
+
+
+def count(objective, points, rates, burn_in, steps, edges, counts, contract=False):
+    """Let every orbit make `burn_in` steps, then count the point after each of `steps` more.
+
+    Parameters
+    ----------
+    objective : Objective
+    points : ndarray, shape (d, n)
+        Changed in place.
+    rates : ndarray, shape (n,)
+    burn_in, steps : int
+    edges : list of ndarray
+        Equidistant edges of the bins of each coordinate.
+    counts : ndarray of int64, shape (cells, r)
+        The numbers of visits are added to it. The cells are the bins and, in each coordinate, one
+        below and one above them, in the order of C. Each row is to be summed up: neighbouring
+        lanes count in different columns, and do not wait.
+    contract : bool
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+        Whether the orbit stayed inside the radius of escape.
+
+    Examples
+    --------
+    >>> from gdbook.catalogue import quadratic
+    >>> counts = np.zeros((6, 1), np.int64)
+    >>> edges = [np.linspace(0.0, 1.0, 5)]
+    >>> count(quadratic(), np.array([[4.0]]), np.array([0.5]), 0, 4, edges, counts)
+    array([ True])
+    >>> counts.ravel()
+    array([0, 0, 1, 1, 1, 1])
+    """
+    d, n = points.shape
+    # The steps of few orbits wait for each other: they should be few vectors.
+    lanes = generate.lanes_for(d) if n > 16 else 16
+    function = _kernel(watched.Map.of(objective), lanes, counts.shape[1], contract)
+    if function is None:
+        return count_numpy(objective, points, rates, burn_in, steps, edges, counts)
+    bins = [len(axis) - 1 for axis in edges]
+    largest, B, cells = np.zeros(n), np.empty((d + 2, lanes)), np.empty(lanes, np.uint64)
+    function(
+        *(n, burn_in, steps, len(counts), sum(bins) + d),
+        *(watched.parameters_of(objective), points, rates, largest),
+        *(np.array(bins), np.array([_axis(axis) for axis in edges]), np.concatenate(edges)),
+        *(counts, B, cells),
+    )
+    return (largest <= outcome.ESCAPE_RADIUS) & watched.inside(points)
+
+
+def _axis(edges):
+    """Factor and summand that make a coordinate its place in bins, and how far it may be off."""
+    low, high, bins = edges[0], edges[-1], len(edges) - 1
+    scale = bins / (high - low)
+    off = 8 * np.spacing(max(bins + 2, scale * max(abs(low), abs(high))))
+    return scale, 1 - low * scale, off
+
+
+# A place that is not surely between two edges is compared with them.
+_BODY = """
+    # Column j of Z is an orbit.
+    $parameters
+    $limits
+    for first in range(0, n, $lanes):
+        count = min($lanes, n - first)
+        for l in range($lanes):
+            j = first + min(l, count - 1)
+            for i in range($d):
+                B[i, l] = Z[i, j]
+            B[$d, l] = rates[j]
+            B[$d + 1, l] = 0.0
+        for k in range(burn_in):
+            for l in range($lanes):
+                $step
+        for k in range(steps):
+            found = 0
+            for l in range($lanes):
+                $step
+            for l in range($lanes):
+                _cell = 0
+                $place
+                cells[l] = np.uint64($sets * _cell + l % $sets)
+            if found:
+                for l in range(count):
+                    _cell = 0
+                    _first = 0
+                    $compare
+                    cells[l] = np.uint64($sets * _cell + l % $sets)
+            if count == $lanes:
+                for l in range($lanes):
+                    counts[cells[l]] += 1
+            else:
+                for l in range(count):
+                    counts[cells[l]] += 1
+        for l in range(count):
+            for i in range($d):
+                Z[i, first + l] = B[i, l]
+            largest[first + l] = B[$d + 1, l]
+"""
+
+_LIMITS = """
+_bins$i = bins[$i]
+_scale$i = limits[$i, 0]
+_shift$i = limits[$i, 1]
+_near$i = limits[$i, 2]
+_far$i = 1.0 - _near$i
+_top$i = _bins$i + 1.5
+"""
+
+_BIN = """
+_place = B[$i, l] * _scale$i + _shift$i
+_place = _place if _place > 0.5 else 0.5
+_place = _place if _place < _top$i else _top$i
+_bin = int(_place)
+"""
+
+_PLACE = """
+$bin
+_part = _place - _bin
+found |= 1 if (_part < _near$i) | (_part > _far$i) else 0
+_cell = _cell * (_bins$i + 2) + _bin
+"""
+
+_COMPARE = """
+$bin
+_bin = min(_bin, _bins$i)
+_x = B[$i, l]
+while _bin > 0 and _x < edges[_first + _bin - 1]:
+    _bin -= 1
+while _bin < _bins$i and _x >= edges[_first + _bin]:
+    _bin += 1
+if _bin == _bins$i and _x > edges[_first + _bin]:
+    _bin += 1
+_cell = _cell * (_bins$i + 2) + _bin
+_first += _bins$i + 1
+"""
+
+
+@cache
+def _kernel(map, lanes, sets, contract):
+    formula = map.formula()
+    axes = range(formula.dimension)
+    arrays = [("Z", "float64", "($d, n)"), ("rates", "float64", "(n,)")]
+    arrays += [("largest", "float64", "(n,)"), ("bins", "int64", "($d,)")]
+    arrays += [("limits", "float64", "($d, 3)"), ("edges", "float64", "(edge_count,)")]
+    arrays += [("counts", "int64", "($sets * size,)"), ("B", "float64", "($d + 2, $lanes)")]
+    arrays += [("cells", "uint64", "($lanes,)")]
+    numbers = ["n", "burn_in", "steps", "size", "edge_count"]
+    return watched.compiled(
+        *("histogram", _BODY, numbers, arrays, map, formula, contract),
+        lanes=lanes,
+        sets=sets,
+        step=watched.watched_step(formula),
+        limits="\n".join(generate.fill(_LIMITS, i=i) for i in axes),
+        place="\n".join(generate.fill(_PLACE, bin=_BIN, i=i) for i in axes),
+        compare="\n".join(generate.fill(_COMPARE, bin=_BIN, i=i) for i in axes),
+    )
+
+
+def count_numpy(objective, points, rates, burn_in, steps, edges, counts):
+    """What `count` does, in NumPy."""
+    inside = watched.inside(points)
+    shape = [len(axis) + 1 for axis in edges]
+    with np.errstate(all="ignore"):
+        for k in range(-burn_in, steps):
+            points -= rates * objective.gradient(points.T).T
+            inside &= watched.inside(points)
+            if k >= 0:
+                places = [_place(x, axis) for x, axis in zip(points, edges, strict=True)]
+                cells = np.ravel_multi_index(places, shape)
+                counts[:, 0] += np.bincount(cells, minlength=len(counts))
+    return inside
+
+
+def _place(x, edges):
+    """Number of the bin, from 1 on; the last has both its edges, and nan is below all."""
+    place = np.searchsorted(edges, x, side="right")
+    place[x == edges[-1]] -= 1
+    place[np.isnan(x)] = 0
+    return place
