@@ -37,7 +37,7 @@ BARS = {
 }
 
 FACTORIZATION = "(1 - x*y)^2/2", "x y"
-REPEATS = 5
+REPEATS = 9
 
 
 def chain(dimension):
@@ -89,15 +89,18 @@ INTRODUCTION = (
 class Candidate:
     """One way to do it.
 
-    `make` returns the call that is timed, or raises where something is missing; the call makes
-    `steps` steps in all (a function of its result where that is not known before); `result` brings
-    what it gives into the form of the case.
+    `make` returns the call that is timed, or raises where something is missing. The call makes
+    `steps` steps in all; a function of its result says how many where that is not known before.
     """
 
     name: str
-    make: Callable
     steps: float | Callable
+    make: Callable
     base: str = OURS
+
+
+def way(name, steps, make, *arguments, base=OURS, **options):
+    return Candidate(name, steps, partial(make, *arguments, **options), base)
 
 
 def compare(case, candidates, judge, repeats=REPEATS):
@@ -155,25 +158,29 @@ def engine(name):
     raise Missing(f"gdbook has no {name}")
 
 
-def descend(objective, starts, steps, h, detect=False, contract=False):
+def descend(objective, starts, steps, h, **options):
     function = engine("descend_many")
-    options = {"detect": detect, "contract": contract, "workers": 1, "progress": False}
-    return partial(function, objective, starts, h, steps, **options)
+    return partial(function, objective, starts, h, steps, workers=1, progress=False, **options)
 
 
 def fixed(objective, starts, steps, h, contract=False):
-    run = descend(objective, starts, steps, h, contract=contract)
+    run = descend(objective, starts, steps, h, detect=False, contract=contract)
     return lambda: run().points
 
 
 def found(objective, starts, steps, h):
-    run = descend(objective, starts, steps, h, detect=True)
+    run = descend(objective, starts, steps, h)
 
     def call():
         ensemble = run()
         return Found(ensemble.labels, ensemble.steps, ensemble.periods)
 
     return call
+
+
+def ready(function, *arguments, **options):
+    """A function of NumPy's, which nothing has to be made for."""
+    return partial(function, *arguments, **options)
 
 
 def in_c(objective, function, *arguments, contract=False, lanes=(32, 64), **options):
@@ -228,102 +235,68 @@ def deviation(truth):
 
 
 def fixed_steps(scale):
-    objective, h = gd.Objective(*FACTORIZATION), 0.1
-    n, steps = int(196_608 * scale) // 1024 * 1024, 1000
+    objective, steps, h = gd.Objective(*FACTORIZATION), 1000, 0.1
+    n = int(196_608 * scale) // 1024 * 1024
     starts = np.random.default_rng(0).uniform(-1.5, 1.5, (n, 2))
-    few, gradient = some(starts, 1024), partial(peers.numpy_gradient, objective)
-    here, work = (starts, steps, h), n * steps
-
-    def numpy(products):
-        return partial(peers.numpy_fixed_steps, gradient(products), *here)
+    few, here, work = some(starts, 1024), (starts, steps, h), n * steps
+    products, plain = (peers.numpy_gradient(objective, choice) for choice in (True, False))
 
     def trajectories():
         system = peers.pynamicalsys_system(objective)
         return lambda: system.trajectory(few, steps, parameters=[h], transient_time=steps - 1)
 
-    rows = compare(
-        "fixed",
-        [
-            Candidate(OURS, lambda: fixed(objective, *here), work),
-            Candidate(C, lambda: in_c(objective, "fixed_steps", *here), work),
-            Candidate(OURS_CONTRACTED, lambda: fixed(objective, *here, contract=True), work),
-            Candidate(
-                C_CONTRACTED,
-                lambda: in_c(objective, "fixed_steps", *here, contract=True),
-                work,
-                base=OURS_CONTRACTED,
-            ),
-            Candidate(
-                C_SCALAR,
-                lambda: in_c(objective, "fixed_steps", *here, scalar=True, lanes=[64]),
-                work,
-            ),
-            Candidate(PRODUCTS, lambda: numpy(True), work),
-            Candidate("NumPy, as SymPy writes it", lambda: numpy(False), work),
-            Candidate(
-                "Numba, one by one", lambda: one_by_one(objective, "fixed_steps", *here), work
-            ),
-            Candidate(
-                "Numba, one by one, contracted",
-                lambda: one_by_one(objective, "fixed_steps", *here, contract=True),
-                work,
-                base=OURS_CONTRACTED,
-            ),
-            Candidate("JAX, all points", lambda: in_jax(objective, "fixed_steps", *here), work),
-            Candidate(
-                "JAX, chunks of 1024",
-                lambda: in_jax(objective, "fixed_steps", *here, chunk=1024),
-                work,
-            ),
-            Candidate("pynamicalsys, trajectories", trajectories, len(few) * steps),
-        ],
-        deviation(PRODUCTS),
+    c, numba, jax = ((make, objective, "fixed_steps", *here) for make in (in_c, one_by_one, in_jax))
+    numpy, contracted = (
+        (ready, peers.numpy_fixed_steps),
+        {"base": OURS_CONTRACTED, "contract": True},
     )
+    candidates = [
+        way(OURS, work, fixed, objective, *here),
+        way(C, work, *c),
+        way(OURS_CONTRACTED, work, fixed, objective, *here, contract=True),
+        way(C_CONTRACTED, work, *c, **contracted),
+        way(C_SCALAR, work, *c, scalar=True, lanes=[64]),
+        way(PRODUCTS, work, *numpy, products, *here),
+        way("NumPy, as SymPy writes it", work, *numpy, plain, *here),
+        way("Numba, one by one", work, *numba),
+        way("Numba, one by one, contracted", work, *numba, **contracted),
+        way("JAX, all points", work, *jax),
+        way("JAX, chunks of 1024", work, *jax, chunk=1024),
+        way("pynamicalsys, trajectories", len(few) * steps, trajectories),
+    ]
+    rows = compare("fixed", candidates, deviation(PRODUCTS))
     return f"A fixed number of steps: (1 - xy)^2/2, {n} points, {steps} steps", table(rows)
 
 
 def functions(scale):
-    rows, n, steps, h = [], max(64, int(16_384 * scale)), 1000, 1e-3
+    n, steps, h = max(64, int(16_384 * scale)), 1000, 1e-3
+    rows = []
     for name, objective in FUNCTIONS.items():
         starts = np.random.default_rng(0).uniform(0.4, 0.9, (n, objective.dimension))
-        timed = {
-            row[0]: row[1:]
-            for row in compare(
-                "functions", _on(objective, starts, steps, h), deviation(PRODUCTS), repeats=3
-            )
-        }
-        ours, c, products, sympys = timed.values()
-        rows.append(
-            (
-                name,
-                objective.dimension,
-                ours[0],
-                *c[1:3],
-                products[1],
-                sympys[1] or sympys[0],
-                ours[3],
-            )
-        )
-    header = ("function", "d", "gdbook, per step", "C, lanes", "promised", "NumPy, products")
-    return (
-        f"Other functions: {n} points, {steps} steps; the speed of gdbook against each",
-        harness.table((*header, "NumPy, SymPy's", "gdbook and NumPy"), rows),
+        here, work = (starts, steps, h), n * steps
+        products, plain = (peers.numpy_gradient(objective, choice) for choice in (True, False))
+        candidates = [
+            way(OURS, work, fixed, objective, *here),
+            way(C, work, in_c, objective, "fixed_steps", *here, lanes=(16, 32, 64)),
+            way(PRODUCTS, work, ready, peers.numpy_fixed_steps, products, *here),
+            way("plain", work, ready, peers.numpy_fixed_steps, plain, *here),
+        ]
+        lines = compare("functions", candidates, deviation(PRODUCTS), repeats=3)
+        (_, time, *_, verdict), (_, alone, ratio, bar, _), *numpys = lines
+        against = [line[2] for line in numpys]
+        rows.append((name, objective.dimension, time, ratio or alone, bar, *against, verdict))
+    header = (
+        "function",
+        "d",
+        "gdbook, per step",
+        C,
+        "promised",
+        PRODUCTS,
+        "NumPy, SymPy's",
+        "result",
     )
-
-
-def _on(objective, starts, steps, h):
-    here, work = (starts, steps, h), len(starts) * steps
-
-    def numpy(products):
-        gradient = peers.numpy_gradient(objective, products)
-        return partial(peers.numpy_fixed_steps, gradient, *here)
-
-    return [
-        Candidate(OURS, lambda: fixed(objective, *here), work),
-        Candidate(C, lambda: in_c(objective, "fixed_steps", *here, lanes=(16, 32, 64)), work),
-        Candidate(PRODUCTS, lambda: numpy(True), work),
-        Candidate("NumPy, as SymPy writes it", lambda: numpy(False), work),
-    ]
+    title = f"Other functions: {n} points, {steps} steps; the speed of gdbook against each"
+    return title, harness.table(header, rows)
 
 
 def detection(case, half, side, h, title):
@@ -331,8 +304,7 @@ def detection(case, half, side, h, title):
         objective, steps = gd.Objective(*FACTORIZATION), 1000
         starts = square(half, max(8, int(side * scale**0.5)))
         truth = peers.Scalar(objective).detect(starts, steps, h)
-        few = some(starts, 256)
-        here, gradient = (starts, steps, h), peers.numpy_gradient(objective)
+        useful, few, here = float(truth.steps.sum()), some(starts, 256), (starts, steps, h)
 
         def escapes():
             system, box = peers.pynamicalsys_system(objective), [[-1e6, 1e6]] * 2
@@ -345,205 +317,130 @@ def detection(case, half, side, h, title):
             differ = results[name].differences(truth)
             return f"differs at {differ}" if differ else "labels and steps the same"
 
-        useful = float(truth.steps.sum())
-        rows = compare(
-            case,
-            [
-                Candidate(OURS, lambda: found(objective, *here), useful),
-                Candidate(C, lambda: in_c(objective, "detect", *here), useful),
-                Candidate(
-                    C_SCALAR,
-                    lambda: in_c(objective, "detect", *here, scalar=True, lanes=[32]),
-                    useful,
-                ),
-                Candidate(
-                    "NumPy, all points, all steps",
-                    lambda: partial(peers.numpy_detect, gradient, *here),
-                    useful,
-                ),
-                Candidate(
-                    "NumPy, chunks that shrink",
-                    lambda: partial(peers.numpy_detect, gradient, *here, chunk=8192),
-                    useful,
-                ),
-                Candidate(
-                    "Numba, one by one", lambda: one_by_one(objective, "detect", *here), useful
-                ),
-                Candidate(
-                    "JAX, chunks of 1024", lambda: in_jax(objective, "detect", *here), useful
-                ),
-                Candidate(
-                    "pynamicalsys", escapes, lambda results: sum(when for _, when in results)
-                ),
-            ],
-            judge,
-        )
+        c, numba, jax = ((make, objective, "detect", *here) for make in (in_c, one_by_one, in_jax))
+        numpy = ready, peers.numpy_detect, peers.numpy_gradient(objective), *here
+        candidates = [
+            way(OURS, useful, found, objective, *here),
+            way(C, useful, *c),
+            way(C_SCALAR, useful, *c, scalar=True, lanes=[32]),
+            way("NumPy, all points, all steps", useful, *numpy),
+            way("NumPy, chunks that shrink", useful, *numpy, chunk=8192),
+            way("Numba, one by one", useful, *numba),
+            way("JAX, chunks of 1024", useful, *jax),
+            way("pynamicalsys", lambda results: sum(when for _, when in results), escapes),
+        ]
+        rows = compare(case, candidates, judge)
         size = f"{len(starts)} points, up to {steps} steps, {truth.steps.mean():.3g} on average"
-        return (
-            f"What becomes of the orbits, {title}: h = {h}, {size}",
-            "Times are for a step that is needed; an outcome is needed as soon as it is known.\n\n"
-            + table(rows),
-        )
+        note = "Times are for a step that is needed, up to the one that decides.\n\n"
+        return f"What becomes of the orbits, {title}: h = {h}, {size}", note + table(rows)
 
     return run
 
 
 def bifurcation(scale):
-    objective, burn_in, keep, start = gd.catalogue.double_well(), 2000, 500, [0.3]
+    objective, burn_in, keep, start = gd.catalogue.double_well(), 2000, 500, np.array([0.3])
     rates = np.linspace(0.5, 2.0, max(16, int(2000 * scale)))
-    here, work = (rates, start, burn_in, keep), len(rates) * (burn_in + keep)
+    rest, work = (start, burn_in, keep), len(rates) * (burn_in + keep)
 
     def ours():
         function = engine("bifurcation_diagram")
-        return lambda: function(objective, rates, start, burn_in, keep, workers=1)
+        return lambda: function(objective, rates, *rest, workers=1).points
 
     def theirs():
-        system = peers.pynamicalsys_system(objective)
-        times = burn_in + keep
-        return lambda: system.bifurcation_diagram(start, 0, rates, times, transient_time=burn_in)
+        system, times = peers.pynamicalsys_system(objective), burn_in + keep
+        return lambda: system.bifurcation_diagram(start, 0, rates, times, transient_time=burn_in)[1]
 
-    gradient = peers.numpy_gradient(objective)
-    rows = compare(
-        "bifurcation",
-        [
-            Candidate(OURS, ours, work),
-            Candidate(C, lambda: in_c(objective, "bifurcation", *here, lanes=(32, 64, 128)), work),
-            Candidate(
-                C_SCALAR,
-                lambda: in_c(objective, "bifurcation", *here, scalar=True, lanes=[64]),
-                work,
-            ),
-            Candidate(PRODUCTS, lambda: partial(peers.numpy_bifurcation, gradient, *here), work),
-            Candidate(
-                "Numba, one by one",
-                lambda: one_by_one(
-                    objective, "bifurcation", rates, np.array([start]), burn_in, keep
-                ),
-                work,
-            ),
-            Candidate(
-                "JAX",
-                lambda: in_jax(objective, "bifurcation", rates, tuple(start), burn_in, keep),
-                work,
-            ),
-            Candidate("pynamicalsys", theirs, work),
-        ],
-        partial(_same_diagram, 0.9),
-    )
+    c, numba, jax = ((make, objective, "bifurcation", rates) for make in (in_c, one_by_one, in_jax))
+    numpy = ready, peers.numpy_bifurcation, peers.numpy_gradient(objective), rates
+    candidates = [
+        way(OURS, work, ours),
+        way(C, work, *c, *rest, lanes=(32, 64, 128)),
+        way(C_SCALAR, work, *c, *rest, scalar=True, lanes=[64]),
+        way(PRODUCTS, work, *numpy, *rest),
+        way("Numba, one by one", work, *numba, start[np.newaxis], burn_in, keep),
+        way("JAX", work, *jax, tuple(start), burn_in, keep),
+        way("pynamicalsys", work, theirs),
+    ]
+    rows = compare("bifurcation", candidates, partial(_same_diagram, rates < 0.9))
     title = f"Bifurcation diagram of the double well: {len(rates)} rates, {burn_in} + {keep} steps"
     return title, table(rows)
 
 
-def _same_diagram(below, name, results):
+def _same_diagram(settled, name, results):
     """Where orbits converge all agree; beyond, rounding decides where a chaotic orbit is."""
     if name == PRODUCTS:
         return ""
-    truth = results[PRODUCTS][:, 0]
-    values = _diagram(results[name])
-    if values is None or values.size != truth.size:
-        return "in another form"
-    values = values.reshape(truth.shape) if values.shape != truth.T.shape else values.T
+    truth, values = (_by_rate(results[way], len(settled)) for way in (PRODUCTS, name))
     if np.array_equal(values, truth):
         return "the same bits"
-    difference = np.abs(values - truth)[:, : int(truth.shape[1] * below / 3)].max()
+    difference = np.abs(values - truth)[settled].max()
     return f"within {difference:.1g} where orbits converge"
 
 
-def _diagram(result):
-    """Values of shape (rates, keep) or (keep, rates), from all that candidates return."""
-    result = getattr(result, "points", result)
-    return np.squeeze(np.asarray(result[-1] if isinstance(result, tuple) else result))
+def _by_rate(values, number):
+    values = np.squeeze(values)
+    return values if len(values) == number else values.T
 
 
 def lyapunov(scale):
     objective, h, burn_in, steps = gd.Objective(*FACTORIZATION), 1.45, 100, int(1e4 * scale**0.5)
     starts = np.random.default_rng(0).uniform(0.5, 1.1, (max(16, int(1024 * scale**0.5)), 2))
     few, here = some(starts, 16), (starts, steps, h, burn_in)
-    work = len(starts) * (steps + burn_in)
+    each = steps + burn_in
+    work = len(starts) * each
 
     def ours():
         function = engine("lyapunov_exponents")
-        return lambda: function(objective, starts, h, steps, burn_in, workers=1)
+        return lambda: function(objective, starts, h, steps, burn_in, workers=1).exponents
 
     def theirs(method):
-        system, times = peers.pynamicalsys_system(objective), steps + burn_in
+        system = peers.pynamicalsys_system(objective)
         options = {"parameters": [h], "method": method, "transient_time": burn_in}
-        return lambda: np.array([system.lyapunov(u, times, **options) for u in few])
+        return lambda: np.array([system.lyapunov(u, each, **options) for u in few])
 
     def judge(name, results):
-        values = np.asarray(getattr(results[name], "exponents", results[name]))
-        return "mean " + ", ".join(f"{mean:.3f}" for mean in values.reshape(-1, 2).mean(axis=0))
+        return "mean " + ", ".join(f"{mean:.3f}" for mean in results[name].mean(axis=0))
 
-    numpy = partial(peers.numpy_lyapunov, objective, *here)
-    rows = compare(
-        "lyapunov",
-        [
-            Candidate(OURS, ours, work),
-            Candidate(C_SCALAR, lambda: in_c(objective, "lyapunov", *here, lanes=[64]), work),
-            Candidate("NumPy over points", lambda: numpy, work),
-            Candidate("Numba, one by one", lambda: one_by_one(objective, "lyapunov", *here), work),
-            Candidate("JAX", lambda: in_jax(objective, "lyapunov", *here), work),
-            *(
-                Candidate(
-                    f"pynamicalsys, {method}",
-                    partial(theirs, method),
-                    len(few) * (steps + burn_in),
-                )
-                for method in ("ER", "QR")
-            ),
-        ],
-        judge,
-        repeats=3,
-    )
+    candidates = [
+        way(OURS, work, ours),
+        way(C_SCALAR, work, in_c, objective, "lyapunov", *here, lanes=[64]),
+        way("NumPy over points", work, ready, peers.numpy_lyapunov, objective, *here),
+        way("Numba, one by one", work, one_by_one, objective, "lyapunov", *here),
+        way("JAX", work, in_jax, objective, "lyapunov", *here),
+        way("pynamicalsys, ER", len(few) * each, theirs, "ER"),
+        way("pynamicalsys, QR", len(few) * each, theirs, "QR"),
+    ]
+    rows = compare("lyapunov", candidates, judge, repeats=3)
     return f"Lyapunov exponents: h = {h}, {len(starts)} points, {steps} steps", table(rows)
 
 
 def histogram(scale):
     objective = gd.Objective("x^2/2 + eps*sin(x/eps)", "x", {"eps": 0.01})
     h, bins, limits = 0.1, 1000, (-0.5, 0.5)
-    steps, orbits = max(64, int(1e6 * scale)), 64
-    start, each = np.array([[0.3]]), max(1, int(5e4 * scale))
-    starts = np.random.default_rng(0).uniform(-0.3, 0.3, (orbits, 1))
-    many = np.random.default_rng(1).uniform(-0.3, 0.3, (max(8, int(2e4 * scale)), 1))
+    steps, each, start = max(64, int(1e6 * scale)), max(1, int(5e4 * scale)), np.array([[0.3]])
+    rng = np.random.default_rng(0)
+    starts, many = (rng.uniform(-0.3, 0.3, (n, 1)) for n in (64, max(8, int(2e4 * scale))))
 
     def ours():
         function = engine("orbit_histogram")
-        return lambda: function(objective, starts, h, each, bins, limits)
+        return lambda: function(objective, starts, h, each, bins, limits).counts
 
     def judge(name, results):
-        density = _density(results[name])
         if name == C_SCALAR or C_SCALAR not in results:
             return ""
-        return f"L1 distance {np.abs(density - _density(results[C_SCALAR])).sum():.2g}"
+        one, other = (results[way] / results[way].sum() for way in (name, C_SCALAR))
+        return f"L1 distance of densities {np.abs(one - other).sum():.2g}"
 
-    rows = compare(
-        "histogram",
-        [
-            Candidate(OURS, ours, orbits * each),
-            Candidate(
-                C_SCALAR,
-                lambda: in_c(objective, "histogram", start[0], steps, h, bins, limits, lanes=[64]),
-                steps,
-            ),
-            Candidate(
-                "Numba, one orbit",
-                lambda: one_by_one(objective, "histogram", start, steps, h, bins, *limits),
-                steps,
-            ),
-            Candidate(
-                f"NumPy, {len(many)} orbits",
-                lambda: partial(peers.numpy_histogram, objective, many, 50, h, bins, limits),
-                len(many) * 50,
-            ),
-        ],
-        judge,
-    )
-    return f"Histogram of a multiscale orbit: {bins} bins, {orbits} orbits of gdbook", table(rows)
-
-
-def _density(counts):
-    counts = np.asarray(getattr(counts, "counts", counts), dtype=float)
-    return counts / counts.sum()
+    c, numba = ((make, objective, "histogram") for make in (in_c, one_by_one))
+    numpy = ready, peers.numpy_histogram, objective, many, 50
+    candidates = [
+        way(OURS, len(starts) * each, ours),
+        way(C_SCALAR, steps, *c, start[0], steps, h, bins, limits, lanes=[64]),
+        way("Numba, one orbit", steps, *numba, start, steps, h, bins, *limits),
+        way(f"NumPy, {len(many)} orbits", len(many) * 50, *numpy, h, bins, limits),
+    ]
+    rows = compare("histogram", candidates, judge)
+    return f"Histogram of a multiscale orbit: {bins} bins, 64 orbits of gdbook", table(rows)
 
 
 # Growth
@@ -596,13 +493,14 @@ def _operations(expressions):
 
 
 def _growing(objective, starts, steps, h):
-    work, lanes = max(1, len(starts) * steps), [64 if objective.dimension < 8 else 32]
+    here, work = (objective, starts, steps, h), max(1, len(starts) * steps)
+    lanes = [64 if objective.dimension < 8 else 32]
     candidates = [
-        Candidate("detect", lambda: found(objective, starts, steps, h), work),
-        Candidate("alone", lambda: fixed(objective, starts, steps, h), work),
-        Candidate("C", lambda: in_c(objective, "fixed_steps", starts, steps, h, lanes=lanes), work),
+        way("with outcomes", work, found, *here),
+        way("alone", work, fixed, *here),
+        way(C, work, in_c, objective, "fixed_steps", starts, steps, h, lanes=lanes),
     ]
-    return [row[1] for row in compare("growth", candidates, lambda name, results: "", repeats=3)]
+    return [row[1] for row in compare("growth", candidates, lambda *_: "", repeats=3)]
 
 
 # Latency
@@ -648,7 +546,7 @@ def time_latency(number):
         objective = gd.Objective(*formula)
         starts = np.full((64, objective.dimension), 0.5)
         begin = process_time()
-        run = descend(objective, starts, 100, 0.1, detect=True)
+        run = descend(objective, starts, 100, 0.1)
         run()
         taken[name] = process_time() - begin
         begin = process_time()

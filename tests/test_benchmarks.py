@@ -181,10 +181,12 @@ def test_no_compiler_and_no_peer_is_a_line_and_not_an_error(monkeypatch):
     rows = engine.compare(
         "fixed",
         [
-            engine.Candidate("gdbook", lambda: lambda: 0, 10),
-            engine.Candidate(engine.C, lambda: Reference(VALLEY, lanes=3).fixed_steps, 10),
-            engine.Candidate("another", absent, 10),
-            engine.Candidate("twice", lambda: lambda: 0, lambda result: result + 5),
+            engine.way("gdbook", 10, lambda: lambda: 0),
+            engine.way(
+                engine.C, 10, engine.in_c, VALLEY, "fixed_steps", [[1.0]], 3, 0.1, lanes=[3]
+            ),
+            engine.way("another", 10, absent),
+            engine.way("twice", lambda result: result + 5, lambda: lambda: 0),
         ],
         lambda name, results: "same" if results[name] == results["gdbook"] else "",
         repeats=1,
