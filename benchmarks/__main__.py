@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks import harness
 
-SUBJECTS = ["series", "sweep"]
+SUBJECTS = ["series", "engine", "sweep"]
 FOLDER = Path(__file__).resolve().parent.parent / "_build" / "benchmarks"
 
 
