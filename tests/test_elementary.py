@@ -16,7 +16,7 @@ from gdbook.kernels import elementary
 from gdbook.kernels.elementary import ELEMENTARY
 
 PRECISION = 180  # bits: no float up to 2^30 comes nearer to a multiple of pi/2 than 2^-61
-STATED = {"cos": 1.2, "exp": 1.0, "log": 1.0, "sin": 1.2, "tanh": 1.5}  # ulp
+STATED = {"cos": 1.25, "exp": 1.0, "log": 1.0, "sin": 1.25, "tanh": 1.5}  # ulp
 CONTRACTION = pytest.mark.parametrize("contract", [False, True], ids=["plain", "contract"])
 
 EDGES = [0.0, -0.0, 5e-324, -5e-324, 2.0**-1022, -(2.0**-1023), 1e-300, 2.0**-54, 2.0**-27, 1.0]
@@ -222,13 +222,17 @@ def fitted(quotient, weight, low, high, count, given=()):
         powers = range(first, count)
         matrix, right = mpmath.zeros(count - first), mpmath.zeros(count - first, 1)
         for t, w, q in samples:
-            left_over = q - mpmath.polyval([mpf(c) for c in reversed(coefficients)] or [0], t)
+            left_over = q - value(coefficients, t)
             for i in powers:
                 right[i - first] += w * left_over * t**i
                 for j in powers:
                     matrix[i - first, j - first] += w * t ** (i + j)
         coefficients.append(float(mpmath.lu_solve(matrix, right)[0]))
     return coefficients
+
+
+def value(coefficients, t):
+    return sum(mpf(c) * t**k for k, c in enumerate(coefficients))
 
 
 def _sine_case():
@@ -263,10 +267,10 @@ def _logarithm_case():
 def test_polynomials_are_the_fits_and_their_errors_are_as_stated(polynomial, case, binary_digits):
     with mpmath.workdps(100):
         quotient, weight, low, high, *count = case()
-        coefficients = [mpf(c) for c in reversed(fitted(quotient, weight, low, high, *count))]
+        coefficients = fitted(quotient, weight, low, high, *count)
         for i in range(1, 200):  # with numbers of 100 digits the functions are exact
             t = low + (high - low) * i / 199
-            assert abs(polynomial(t) - mpmath.polyval(coefficients, t)) < 1e-90
+            assert abs(polynomial(t) - value(coefficients, t)) < 1e-90
             if t != 0:
                 error = weight(t) * (polynomial(t) - quotient(t))
                 assert abs(error) < mpf(2) ** -binary_digits
