@@ -65,7 +65,7 @@ def sin(x):
     :math:`2^{-57.8}` on :math:`|r| \le \pi/4`.
 
     Between :math:`2^{30}` and :math:`2^{50}` the absolute error is below :math:`2^{-52} |x|`, about
-    the distance of neighbouring arguments. Beyond, where floats are further apart than an eighth, a
+    the distance of neighbouring arguments. Beyond, where floats are a quarter or more apart, a
     finite argument counts as zero. The result is never outside :math:`[-1, 1]`.
 
     Parameters
