@@ -201,7 +201,7 @@ class FoundTargets:
 
 def _cells(limits):
     width = TOLERANCE / _CELLS_IN_TOLERANCE
-    return np.rint(np.copysign(np.log1p(np.abs(limits)), limits) / width) + 0.0  # no -0.0
+    return np.rint(np.copysign(np.log1p(np.abs(limits)), limits) / width)
 
 
 def _groups(cells):

@@ -260,17 +260,23 @@ except KeyboardInterrupt:
     assert out == "stopped 1\n"
 
 
-def test_an_error_in_a_thread_is_raised():
+def test_an_error_in_a_thread_is_raised_and_ends_the_work():
     class Wrong:
+        asked = 0
+
         def value(self, points):
             return np.zeros(points.shape[:-1])
 
         def gradient(self, points):
+            self.asked += 1
+            time.sleep(0.02)
             return np.zeros(3)
 
     for workers in (None, 1, 2):
+        wrong = Wrong()
         with pytest.raises(ValueError, match=r"objective.gradient must give shape \(\d+, 2\)"):
-            descend_many(Wrong(), np.zeros((3000, 2)), 0.1, 10, workers=workers)
+            descend_many(wrong, np.zeros((100_000, 2)), 0.1, 10, workers=workers)
+        assert wrong.asked < 50  # what had not begun was left undone
 
 
 def test_the_bar_counts_orbits(monkeypatch, capsys):
@@ -362,6 +368,16 @@ def test_cells_that_touch_are_one_limit():
     np.testing.assert_array_equal(both[:9], [1, 1, 1, 2, 3, 3, 0, 0, 0])
     np.testing.assert_array_equal(both[9:], both[:9][::-1])
     assert found.targets.ravel().tolist() == [-1e-9, 1 + 3e-7, 1.1, 1e6]
+
+
+def test_a_chain_of_near_limits_is_one():
+    found = targets.FoundTargets(2)
+    chain = 1 + 1.5e-6 * np.array([3, 0, 2, 5, 1, 4])  # within 1e-6 (1 + |x|) of the next
+    limits = np.array([np.append(chain, 1 + 1.2e-5), np.ones(7)])
+    reached = found.find(0, np.zeros(7, np.uint8), limits)
+    found.finish(reached)
+    assert reached.tolist() == [0, 0, 0, 0, 0, 0, 1]
+    np.testing.assert_array_equal(found.targets, [[chain[0], 1], [1 + 1.2e-5, 1]])
 
 
 # What is kept
