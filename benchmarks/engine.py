@@ -1,6 +1,5 @@
 """Many orbits: the engine against C, NumPy, scalar Numba, JAX and pynamicalsys."""
 
-import importlib
 import itertools
 import os
 import sys
@@ -148,19 +147,9 @@ def promise(bar, ratio):
 HEADER = ("how", "time per step", "speed of gdbook", "promised", "result")
 
 
-def engine(name):
-    """A public function of the package."""
-    for module in ("", ".ensemble", ".bifurcation", ".lyapunov", ".histogram"):
-        try:
-            return getattr(importlib.import_module(f"gdbook{module}"), name)
-        except (AttributeError, ImportError):
-            continue
-    raise Missing(f"gdbook has no {name}")
-
-
 def descend(objective, starts, steps, h, **options):
-    function = engine("descend_many")
-    return partial(function, objective, starts, h, steps, workers=1, progress=False, **options)
+    options = {"workers": 1, "progress": False, **options}
+    return partial(gd.descend_many, objective, starts, h, steps, **options)
 
 
 def fixed(objective, starts, steps, h, contract=False):
@@ -343,8 +332,7 @@ def bifurcation(scale):
     rest, work = (start, burn_in, keep), len(rates) * (burn_in + keep)
 
     def ours():
-        function = engine("bifurcation_diagram")
-        return lambda: function(objective, rates, *rest, workers=1).points
+        return lambda: gd.bifurcation_diagram(objective, rates, *rest, workers=1).points
 
     def theirs():
         system, times = peers.pynamicalsys_system(objective), burn_in + keep
@@ -390,8 +378,9 @@ def lyapunov(scale):
     work = len(starts) * each
 
     def ours():
-        function = engine("lyapunov_exponents")
-        return lambda: function(objective, starts, h, steps, burn_in, workers=1).exponents
+        return lambda: (
+            gd.lyapunov_exponents(objective, starts, h, steps, burn_in, workers=1).exponents
+        )
 
     def theirs(method):
         system = peers.pynamicalsys_system(objective)
@@ -422,8 +411,7 @@ def histogram(scale):
     starts, many = (rng.uniform(-0.3, 0.3, (n, 1)) for n in (64, max(8, int(2e4 * scale))))
 
     def ours():
-        function = engine("orbit_histogram")
-        return lambda: function(objective, starts, h, each, bins, limits).counts
+        return lambda: gd.orbit_histogram(objective, starts, h, each, bins, limits).counts
 
     def judge(name, results):
         if name == C_SCALAR or C_SCALAR not in results:
