@@ -144,6 +144,8 @@ import gdbook as gd
 from gdbook.kernels import descent
 points = np.array([[2.0, 0.3, 0.3]])
 rates = np.array([0.7, 0.7, 1.1])
+short = descent.detect(gd.catalogue.double_well(), points.copy(), rates, 20)
+assert short[0].tolist() == [1, 3, 3], short
 labels, at, periods = descent.detect(gd.catalogue.double_well(), points, rates, 400)
 print(json.dumps([labels.tolist(), at.tolist(), points.tolist(), "numba" in sys.modules]))
 """

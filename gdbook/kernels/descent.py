@@ -80,21 +80,23 @@ def detect(objective, points, rates, steps, contract=False):
     (array([0, 2, 1], dtype=uint8), array([  64, 1000,   35]), array([0, 2, 0], dtype=uint8))
     """
     d, n = points.shape
-    labels = np.full(n, PENDING, np.uint8)
-    at, periods = np.zeros(n, np.int64), np.zeros(n, np.uint8)
+    labels, at = np.full(n, PENDING, np.uint8), np.zeros(n, np.int64)
+    periods = np.zeros(n, np.uint8)
     orbits = points, rates, _parameters(objective), labels, at
-    chunks = _first_pass(steps)
+    chunks, done = _first_pass(steps)
     if chunks:
         function, lanes = _detect_kernel(*_key(objective), contract)
         if function is None:
             return detect_numpy(_gradient(objective), points, rates, steps)
+        begin = points.copy() if not done else points
         function(n, chunks, *orbits, np.empty((3 * d + 2, lanes)), np.empty((3, lanes), np.int64))
     left = np.flatnonzero(labels == PENDING)
     if len(left):
+        if chunks and not done:
+            points[:, left] = begin[:, left]
         function, lanes = _decide_kernel(*_key(objective), contract)
-        if function is None:
+        if function is None and not chunks:
             return detect_numpy(_gradient(objective), points, rates, steps)
-        done = chunks * outcome.CHECK_INTERVAL
         history = np.empty((steps - done + 1, d, lanes))
         work = np.empty((2, lanes)), history, np.empty((4, lanes), np.int64)
         function(n, len(left), done, steps, *orbits, periods, left, *work)
@@ -102,8 +104,15 @@ def detect(objective, points, rates, steps, contract=False):
 
 
 def _first_pass(steps):
-    """Chunks of the first pass: all but the steps in which a period is looked for."""
-    return max(0, steps - 2 * outcome.LONGEST_PERIOD) // outcome.CHECK_INTERVAL
+    """Chunks of the first pass, and the step at which the second begins.
+
+    The second needs the steps in which a period is looked for. Where these are nearly all, the
+    second begins anew, for the few orbits on which the first has not decided.
+    """
+    chunks = max(0, steps - 2 * outcome.LONGEST_PERIOD) // outcome.CHECK_INTERVAL
+    if chunks:
+        return chunks, chunks * outcome.CHECK_INTERVAL
+    return steps // outcome.CHECK_INTERVAL, 0
 
 
 # Texts
@@ -458,6 +467,8 @@ def detect_numpy(gradient, points, rates, steps):
                 points[:, which[known]] = x[:, known]
                 which, x, h = which[~known], x[:, ~known], h[~known]
                 recent = [earlier[:, ~known] for earlier in recent]
+            if not len(which):
+                return labels, at, periods
             if k >= steps - 2 * outcome.LONGEST_PERIOD:
                 recent.append(x)
         points[:, which] = x
