@@ -117,7 +117,7 @@ def _record(objective, starts, rates, burn_in, kept, workers):
     inside = np.ones(len(rates), bool)
 
     def work(part, slices):
-        points, h = np.ascontiguousarray(starts[part].T), rates[part]
+        points, h = np.array(starts[part].T, order="C"), rates[part]
         for begin, end in slices:
             rows = kept[max(0, begin - burn_in) : max(0, end - burn_in)]
             trace = end - begin - len(rows)

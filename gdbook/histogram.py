@@ -129,7 +129,7 @@ def _count(objective, starts, rate, burn_in, steps, edges, workers):
     rates = np.full(len(starts), rate)
 
     def work(part, slices):
-        points, counts = np.ascontiguousarray(starts[part].T), np.zeros((cells, columns), np.int64)
+        points, counts = np.array(starts[part].T, order="C"), np.zeros((cells, columns), np.int64)
         inside = np.ones(points.shape[1], bool)
         for begin, end in slices:
             trace = max(0, min(end, burn_in) - begin)

@@ -134,7 +134,7 @@ def lyapunov_exponents(
         for block in blocks
     ]
     diverged = np.logical_or.reduce([diverged for _, diverged in found])
-    parts = [exponents.reshape(*shape, -1) for exponents, _ in found]
+    parts = [exponents.reshape(*shape, exponents.shape[1]) for exponents, _ in found]
     exponents = np.sort(np.concatenate(parts, axis=-1))[..., ::-1]
     return LyapunovExponents(
         exponents, diverged.reshape(shape), *(parts if subspace is not None else ())
@@ -164,7 +164,7 @@ def _exponents(system, block, objective, starts, rates, steps, burn_in, workers)
     parameters = watched.parameters_of(objective)
 
     def work(part, slices):
-        points, h = np.ascontiguousarray(starts[part].T), rates[part]
+        points, h = np.array(starts[part].T, order="C"), rates[part]
         return tangent.growth(system, block, parameters, points, h, burn_in, slices)
 
     found = parts.in_parts(

@@ -4,7 +4,6 @@ from functools import cache
 
 import numpy as np
 
-from gdbook import outcome
 from gdbook.kernels import generate, watched
 
 __all__ = ["count", "count_numpy"]
@@ -46,18 +45,22 @@ def count(objective, points, rates, burn_in, steps, edges, counts, contract=Fals
     d, n = points.shape
     # The steps of few orbits wait for each other: they should be few vectors.
     lanes = generate.lanes_for(d) if n > 16 else 16
-    function = _kernel(watched.Map.of(objective), lanes, counts.shape[1], contract)
+    map = watched.Map.of(objective)
+    function = _kernel(map, lanes, counts.shape[1], contract)
     if function is None:
         return count_numpy(objective, points, rates, burn_in, steps, edges, counts)
-    bins = [len(axis) - 1 for axis in edges]
-    largest, B, cells = np.zeros(n), np.empty((d + 2, lanes)), np.empty(lanes, np.uint64)
-    function(
-        *(n, burn_in, steps, len(counts), sum(bins) + d),
-        *(watched.parameters_of(objective), points, rates, largest),
-        *(np.array(bins), np.array([_axis(axis) for axis in edges]), np.concatenate(edges)),
-        *(counts, B, cells),
+    state, B = np.vstack([points, rates, np.zeros(n)]), np.empty((d + 2, lanes))
+    bins, limits = (
+        np.array([len(axis) - 1 for axis in edges]),
+        np.array([_axis(axis) for axis in edges]),
     )
-    return (largest <= outcome.ESCAPE_RADIUS) & watched.inside(points)
+    function(
+        *(n, len(state), burn_in, steps, len(counts), bins.sum() + d),
+        *(watched.parameters_of(objective), state, B),
+        *(bins, limits, np.concatenate(edges), counts, np.empty(lanes, np.uint64)),
+    )
+    points[:] = state[:d]
+    return watched.stayed(map, state)
 
 
 def _axis(edges):
@@ -70,17 +73,11 @@ def _axis(edges):
 
 # A place that is not surely between two edges is compared with them.
 _BODY = """
-    # Column j of Z is an orbit.
     $parameters
     $limits
     for first in range(0, n, $lanes):
         count = min($lanes, n - first)
-        for l in range($lanes):
-            j = first + min(l, count - 1)
-            for i in range($d):
-                B[i, l] = Z[i, j]
-            B[$d, l] = rates[j]
-            B[$d + 1, l] = 0.0
+        $load
         for k in range(burn_in):
             for l in range($lanes):
                 $step
@@ -98,16 +95,9 @@ _BODY = """
                     _first = 0
                     $compare
                     cells[l] = np.uint64($sets * _cell + l % $sets)
-            if count == $lanes:
-                for l in range($lanes):
-                    counts[cells[l]] += 1
-            else:
-                for l in range(count):
-                    counts[cells[l]] += 1
-        for l in range(count):
-            for i in range($d):
-                Z[i, first + l] = B[i, l]
-            largest[first + l] = B[$d + 1, l]
+            for l in range(count):
+                counts[cells[l]] += 1
+        $store
 """
 
 _LIMITS = """
@@ -150,19 +140,15 @@ _first += _bins$i + 1
 
 @cache
 def _kernel(map, lanes, sets, contract):
-    formula = map.formula()
-    axes = range(formula.dimension)
-    arrays = [("Z", "float64", "($d, n)"), ("rates", "float64", "(n,)")]
-    arrays += [("largest", "float64", "(n,)"), ("bins", "int64", "($d,)")]
-    arrays += [("limits", "float64", "($d, 3)"), ("edges", "float64", "(edge_count,)")]
-    arrays += [("counts", "int64", "($sets * size,)"), ("B", "float64", "($d + 2, $lanes)")]
+    axes = range(map.dimension)
+    arrays = [("bins", "int64", "($d,)"), ("limits", "float64", "($d, 3)")]
+    arrays += [("edges", "float64", "(edge_count,)"), ("counts", "int64", "($sets * size,)")]
     arrays += [("cells", "uint64", "($lanes,)")]
-    numbers = ["n", "burn_in", "steps", "size", "edge_count"]
     return watched.compiled(
-        *("histogram", _BODY, numbers, arrays, map, formula, contract),
+        *("histogram", _BODY, ["burn_in", "steps", "size", "edge_count"], arrays, map, contract),
+        rows=map.dimension + 2,
         lanes=lanes,
         sets=sets,
-        step=watched.watched_step(formula),
         limits="\n".join(generate.fill(_LIMITS, i=i) for i in axes),
         place="\n".join(generate.fill(_PLACE, bin=_BIN, i=i) for i in axes),
         compare="\n".join(generate.fill(_COMPARE, bin=_BIN, i=i) for i in axes),

@@ -4,7 +4,6 @@ from functools import cache
 
 import numpy as np
 
-from gdbook import outcome
 from gdbook.kernels import generate, watched
 
 __all__ = ["record", "record_numpy"]
@@ -42,27 +41,23 @@ def record(objective, points, rates, burn_in, kept, column=0, contract=False):
     """
     d, n = points.shape
     lanes = generate.lanes_for(d)
-    function = _kernel(watched.Map.of(objective), lanes, contract)
+    map = watched.Map.of(objective)
+    function = _kernel(map, lanes, contract)
     if function is None:
         return record_numpy(objective, points, rates, burn_in, kept, column)
+    state, B = np.vstack([points, rates, np.zeros(n)]), np.empty((d + 2, lanes))
     keep, _, columns = kept.shape
-    largest, B = np.zeros(n), np.empty((d + 2, lanes))
-    parameters = watched.parameters_of(objective)
-    function(n, burn_in, keep, column, columns, parameters, points, rates, largest, kept, B)
-    return (largest <= outcome.ESCAPE_RADIUS) & watched.inside(points)
+    numbers = n, len(state), burn_in, keep, column, columns
+    function(*numbers, watched.parameters_of(objective), state, B, kept)
+    points[:] = state[:d]
+    return watched.stayed(map, state)
 
 
 _BODY = """
-    # Column j of Z is an orbit.
     $parameters
     for first in range(0, n, $lanes):
         count = min($lanes, n - first)
-        for l in range($lanes):
-            j = first + min(l, count - 1)
-            for i in range($d):
-                B[i, l] = Z[i, j]
-            B[$d, l] = rates[j]
-            B[$d + 1, l] = 0.0
+        $load
         for k in range(burn_in):
             for l in range($lanes):
                 $step
@@ -78,23 +73,17 @@ _BODY = """
                 for i in range($d):
                     for l in range(count):
                         kept[k, i, at + np.uint64(l)] = B[i, l]
-        for l in range(count):
-            for i in range($d):
-                Z[i, first + l] = B[i, l]
-            largest[first + l] = B[$d + 1, l]
+        $store
 """
 
 
 @cache
 def _kernel(map, lanes, contract):
-    formula = map.formula()
-    arrays = [("Z", "float64", "($d, n)"), ("rates", "float64", "(n,)")]
-    arrays += [("largest", "float64", "(n,)"), ("kept", "float64", "(keep, $d, columns)")]
-    arrays += [("B", "float64", "($d + 2, $lanes)")]
-    numbers = ["n", "burn_in", "keep", "column", "columns"]
-    step = watched.watched_step(formula)
     return watched.compiled(
-        *("record", _BODY, numbers, arrays, map, formula, contract), lanes=lanes, step=step
+        *("record", _BODY, ["burn_in", "keep", "column", "columns"]),
+        *([("kept", "float64", "(keep, $d, columns)")], map, contract),
+        rows=map.dimension + 2,
+        lanes=lanes,
     )
 
 

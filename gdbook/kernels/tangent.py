@@ -11,7 +11,7 @@ from functools import cache
 
 import numpy as np
 
-from gdbook import outcome, source
+from gdbook import source
 from gdbook.kernels import generate, watched
 
 __all__ = ["growth"]
@@ -126,22 +126,19 @@ def _products(map, block, parameters, points, rates, burn_in, slices, contract):
             if begin == burn_in:  # of what happened before, the direction of the vector is kept
                 products[:b] /= np.hypot.reduce(np.abs(products[:b]))
                 products[b:size], products[size:failed] = 1, 0
-            function(n, end - begin, parameters, state, B)
+            function(n, len(state), end - begin, parameters, state, B)
         sizes = np.array([np.hypot.reduce(np.abs(products[rows])) for rows in members])
         logarithms = _logarithm(sizes, products[size:failed])
         logarithms[1:] -= logarithms[:-1]
-    inside = (state[d + 1] <= outcome.ESCAPE_RADIUS) & watched.inside(map.coordinates_at(state[:d]))
+    inside = watched.stayed(map, state)
     return logarithms, inside, products[failed] > 0, end
 
 
 _PRODUCTS = """
-    # Column j of S is an orbit.
     $parameters
     for first in range(0, n, $lanes):
         count = min($lanes, n - first)
-        for r in range($rows):
-            for l in range($lanes):
-                B[r, l] = S[r, first + min(l, count - 1)]
+        $load
         done = 0
         while done < steps:
             for k in range(min($interval, steps - done)):
@@ -151,9 +148,7 @@ _PRODUCTS = """
             for l in range($lanes):
                 $scale
             done += $interval
-        for r in range($rows):
-            for l in range(count):
-                S[r, first + l] = B[r, l]
+        $store
 """
 
 _MULTIPLY = {
@@ -196,20 +191,14 @@ def _product_kernel(map, block, contract):
     entries = {f"H{i}": text for i, text in enumerate(_entries(formula.outputs[d:], block))}
     lanes = 64 if b == 1 else 32
     function = watched.compiled(
-        *("products", _PRODUCTS, ["n", "steps"], _state(failed + 1, lanes), map, formula, contract),
-        lanes=lanes,
+        *("products", _PRODUCTS, ["steps"], [], map, contract),
         rows=failed + 1,
+        lanes=lanes,
         interval=_INTERVAL,
-        step=watched.watched_step(formula, len(map.expressions)),
         multiply=generate.fill(_MULTIPLY[b], vector=d + 2, **entries),
         scale="\n".join(scale),
     )
     return function, lanes
-
-
-def _state(kept, lanes, work=0):
-    rows = kept + work
-    return [("S", "float64", f"({kept}, n)"), ("B", "float64", f"({rows}, {lanes})")]
 
 
 # Frames of b vectors
@@ -228,8 +217,8 @@ def _frames(map, block, parameters, points, rates, burn_in, slices, contract):
     for begin, end in _split(slices, burn_in):
         if begin == burn_in:
             lengths[:b], lengths[b:] = 1, 0
-        function(n, end - begin, parameters, state, B)
-    inside = (state[d + 1] <= outcome.ESCAPE_RADIUS) & watched.inside(map.coordinates_at(state[:d]))
+        function(n, len(state), end - begin, b, parameters, state, B)
+    inside = watched.stayed(map, state)
     return _logarithm(lengths[:b], lengths[b:]), inside
 
 
@@ -239,48 +228,46 @@ def _frame_rows(d, b):
 
 
 _FRAMES = """
-    # Column j of S is an orbit. V: the frame, vector after vector; q: products of its lengths; e:
+    # V: the frame, vector after vector; q: products of its lengths; e:
     # powers taken out; J: the derivative; W: a vector, its largest entry and its length.
     $parameters
     for first in range(0, n, $lanes):
         count = min($lanes, n - first)
-        for r in range($kept):
-            for l in range($lanes):
-                B[r, l] = S[r, first + min(l, count - 1)]
+        $load
         for k in range(steps):
             for l in range($lanes):
                 $step
                 $derivative
-            for v in range($b):
-                for i in range($b):
+            for v in range(_b):
+                for i in range(_b):
                     for l in range($lanes):
                         B[$W + i, l] = 0.0
-                    for j in range($b):
+                    for j in range(_b):
                         for l in range($lanes):
                             B[$W + i, l] += B[$J + $b * i + j, l] * B[$V + $b * v + j, l]
                 for l in range($lanes):
                     B[$W + $b, l] = 0.0
-                for i in range($b):
+                for i in range(_b):
                     for l in range($lanes):
                         _size = abs(B[$W + i, l])
                         _most = B[$W + $b, l]
                         B[$W + $b, l] = _size if _size > _most else _most
-                for i in range($b):
+                for i in range(_b):
                     for l in range($lanes):
                         _most = B[$W + $b, l]
                         B[$W + i, l] /= _most if _most > 0.0 else 1.0
                 for u in range(v):
                     for l in range($lanes):
                         B[$W + $b + 1, l] = 0.0
-                    for i in range($b):
+                    for i in range(_b):
                         for l in range($lanes):
                             B[$W + $b + 1, l] += B[$W + i, l] * B[$V + $b * u + i, l]
-                    for i in range($b):
+                    for i in range(_b):
                         for l in range($lanes):
                             B[$W + i, l] -= B[$W + $b + 1, l] * B[$V + $b * u + i, l]
                 for l in range($lanes):
                     B[$W + $b + 1, l] = 0.0
-                for i in range($b):
+                for i in range(_b):
                     for l in range($lanes):
                         B[$W + $b + 1, l] += B[$W + i, l] * B[$W + i, l]
                 for l in range($lanes):
@@ -295,13 +282,11 @@ _FRAMES = """
                     _q *= $inverse if _q > $large else ($power if _q < $small else 1.0)
                     B[$e + v, l] = _e
                     B[$q + v, l] = _q
-                for i in range($b):
+                for i in range(_b):
                     for l in range($lanes):
                         _length = B[$W + $b + 1, l]
                         B[$V + $b * v + i, l] = B[$W + i, l] / (_length if _length > 0.0 else 1.0)
-        for r in range($kept):
-            for l in range(count):
-                S[r, first + l] = B[r, l]
+        $store
 """
 
 
@@ -316,11 +301,9 @@ def _frame_kernel(map, block, contract):
         for i, text in enumerate(_entries(formula.outputs[d:], block))
     ]
     function = watched.compiled(
-        *("frames", _FRAMES, ["n", "steps"], _state(kept, lanes, work), map, formula, contract),
-        **{"lanes": lanes, "kept": kept, "b": b, "V": d + 2, "q": kept - 2 * b},
-        **{"e": kept - b, "J": kept, "W": kept + b**2},
-        step=watched.watched_step(formula, len(map.expressions)),
-        derivative="\n".join(derivative),
+        *("frames", _FRAMES, ["steps", "_b"], [], map, contract),
+        **{"rows": kept, "work": work, "lanes": lanes, "b": b, "derivative": "\n".join(derivative)},
+        **{"V": d + 2, "q": kept - 2 * b, "e": kept - b, "J": kept, "W": kept + b**2},
         **_LIMITS,
     )
     return function, lanes

@@ -11,7 +11,24 @@ import numpy as np
 from gdbook import outcome, source
 from gdbook.kernels import compile, generate
 
-__all__ = ["Map", "compiled", "inside", "parameters_of", "watched_step"]
+__all__ = ["LOAD", "STORE", "Map", "compiled", "inside", "parameters_of", "stayed", "watched_step"]
+
+# Rows of S are as those of B, its columns the orbits. The loops are as long as they must be, and
+# not as long as a number in the text says: nothing is gained by unrolling them.
+
+LOAD = """
+for r in range(rows):
+    for l in range(count):
+        B[r, l] = S[r, first + l]
+    for l in range(count, $lanes):
+        B[r, l] = B[r, 0]
+"""
+
+STORE = """
+for r in range(rows):
+    for l in range(count):
+        S[r, first + l] = B[r, l]
+"""
 
 
 @dataclass(frozen=True)
@@ -58,7 +75,8 @@ class Map:
         if not self.coordinates:
             return points
         with np.errstate(all="ignore"):
-            return np.array(source.numpy_function(self.variables, self.coordinates)(*points))
+            coordinates = source.numpy_function(self.variables, self.coordinates)(*points)
+        return np.array([np.broadcast_to(x, points.shape[1]) for x in coordinates])
 
     def formula(self):
         """Gradient, expressions, coordinates as one program."""
@@ -76,18 +94,36 @@ def watched_step(formula, expressions=0):
     return "\n".join([*lines, f"B[{d + 1}, l] = _largest"])
 
 
-def compiled(name, template, numbers, arrays, map, formula, contract, **pieces):
-    """The compiled function of a template, or None where there is no compiler."""
-    pieces |= {"parameters": formula.unpack_parameters(), "d": formula.dimension}
-    arrays = [("p", "float64", f"({len(formula.parameters)},)"), *arrays]
+def compiled(name, template, numbers, arrays, map, contract, *, rows, work=0, lanes, **pieces):
+    """The compiled function of a template, or None where there is no compiler.
+
+    Parameters
+    ----------
+    name, template : str
+    numbers : list of str
+        Names of the function's whole numbers after ``n``, the orbits, and ``rows``.
+    arrays : list of (str, str, str)
+        Its arrays after the parameters ``p``, the state ``S`` and the lanes ``B``.
+    map : Map
+    contract : bool
+    rows, work : int
+        Rows of S, which B has too, and those that B has besides.
+    lanes : int
+    pieces : str or int
+        What else is put into the template.
+    """
+    formula = map.formula()
+    pieces |= {"parameters": formula.unpack_parameters(), "d": map.dimension, "lanes": lanes}
+    pieces |= {"step": watched_step(formula, len(map.expressions)), "load": LOAD, "store": STORE}
+    first = [("p", "float64", f"({len(formula.parameters)},)")]
+    first += [("S", "float64", "(rows, n)"), ("B", "float64", f"({rows + work}, {lanes})")]
     kernel = generate.Kernel(
         name,
-        [(number, "int64") for number in numbers],
-        [(array, dtype, generate.fill(shape, **pieces)) for array, dtype, shape in arrays],
+        [(number, "int64") for number in ["n", "rows", *numbers]],
+        [(array, dtype, generate.fill(shape, **pieces)) for array, dtype, shape in first + arrays],
         generate.fill(template, **pieces),
     )
-    title = f"{name}: {map.gradient_expression}"
-    text = generate.text(title, kernel, formula.functions, contract)
+    text = generate.text(f"{name}: {map.gradient_expression}", kernel, formula.functions, contract)
     return compile.load(text, kernel)
 
 
@@ -99,3 +135,9 @@ def parameters_of(objective):
 def inside(points):
     """Which points, shape (d, n), are inside the radius of escape."""
     return (np.abs(points) <= outcome.ESCAPE_RADIUS).all(axis=0)
+
+
+def stayed(map, state):
+    """Which orbits were inside the radius of escape before and after every step."""
+    d = map.dimension
+    return (state[d + 1] <= outcome.ESCAPE_RADIUS) & inside(map.coordinates_at(state[:d]))
