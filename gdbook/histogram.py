@@ -166,10 +166,10 @@ def _edges(bins, limits, d):
             f"not of shape {limits.shape}"
         )
     edges = []
-    for (low, high), count in zip(limits, bins, strict=True):
-        if not (np.isfinite(high - low) and low < high):
+    for (low, high), count in zip(limits.tolist(), bins, strict=True):
+        if not (math.isfinite(high - low) and low < high):
             raise ValueError(f"limits must be finite and in order, not {low} and {high}")
         edges.append(np.linspace(low, high, arguments.natural(count, "bins", least=1) + 1))
-        if not (np.diff(edges[-1]) > 0).all():
+        if not ((np.diff(edges[-1]) > 0).all() and math.isfinite(count / (high - low))):
             raise ValueError(f"limits {low} and {high} are too close for {count} bins")
     return edges
