@@ -22,7 +22,7 @@ RESERVED = """
     B H Z active at begin birth bins born bounded chunk code column count d due e first flag found h
     hit i idle inside j k kept l labels lane largest last limit low m math moved n near next njit
     np origin p periods q r rates s scale size start steps t u v w width
-    S burn_in carray cells columns counts done edge_count edges int keep limits range
+    S burn_in carray cells columns counts done edge_count edges int keep limits range rows
 """.split()
 
 
