@@ -348,7 +348,7 @@ def descend_many(
     def work(first, last):
         points, rates = orbits.part(first, last)
         found = follow(points, rates)
-        found["points"] = points.T
+        found["points"] = points
         if reach:
             found["reached"] = reach.find(first, found["labels"], points)
         for name, array in kept.items():
@@ -412,12 +412,12 @@ class _Orbits:
         return math.prod(self.shape)
 
     def part(self, first, last):
-        """Points, shape (d, m), and learning rates, shape (m,), of some orbits: new arrays."""
-        points, row = np.empty((self.dimension, last - first)), 0
+        """Points, shape (m, d), and learning rates, shape (m,), of some orbits: new arrays."""
+        points, column = np.empty((last - first, self.dimension)), 0
         for block in self._blocks:
-            part = _part(block, self._axes, first, last).T
-            points[row : row + len(part)] = part
-            row += len(part)
+            part = _part(block, self._axes, first, last)
+            points[:, column : column + part.shape[1]] = part
+            column += part.shape[1]
         return points, np.array(_part(self._rates, self._axes, first, last), dtype=float, order="C")
 
 
@@ -568,9 +568,9 @@ class _Follow:
         at = np.empty(len(rates), np.int64)
         running, done = np.arange(len(rates)), 0
         for length in self.segments(len(rates)):
-            part = points[:, running]
+            part = points[running]
             labels[running], k, periods[running] = self.call(part, rates[running], length)
-            points[:, running] = part
+            points[running] = part
             at[running] = done + k
             done += length
             running = running[labels[running] >= LABELS.index("periodic")]
@@ -580,18 +580,16 @@ class _Follow:
 
 
 def _gradient(objective):
-    """Gradient of an objective without formula, shapes (d, n) to (d, n)."""
+    """Gradient of an objective without formula, shapes (n, d) to (n, d)."""
 
     def gradient(points):
-        if not points.size:
-            return points
-        result = np.asarray(objective.gradient(points.T))
-        if result.shape != points.shape[::-1]:
+        result = np.asarray(objective.gradient(points))
+        if result.shape != points.shape:
             raise ValueError(
-                f"objective.gradient must give shape {points.shape[::-1]} for that many points, "
+                f"objective.gradient must give shape {points.shape} for that many points, "
                 f"not {result.shape}"
             )
-        return result.T
+        return result
 
     return gradient
 

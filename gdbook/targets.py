@@ -61,7 +61,7 @@ class GivenTargets:
         first : int
             Number of the first of these orbits.
         labels : ndarray, shape (m,)
-        points : ndarray, shape (d, m)
+        points : ndarray, shape (m, d)
             The last ones.
 
         Returns
@@ -70,7 +70,7 @@ class GivenTargets:
         """
         reached = np.full(len(labels), -1, np.int16)
         converged = np.flatnonzero(labels == _CONVERGED)
-        limits = points[:, converged]
+        limits = points[converged].T
         for number, test in reversed(list(enumerate(self._tests))):
             reached[converged[test(limits)]] = number
         return reached
@@ -146,7 +146,7 @@ class FoundTargets:
     Examples
     --------
     >>> targets = FoundTargets(1)
-    >>> reached = targets.find(0, np.array([0, 0, 0, 1]), np.array([[2.0, 1.0, 2.0 + 1e-9, 9.0]]))
+    >>> reached = targets.find(0, np.array([0, 0, 0, 1]), np.array([[2.0], [1.0], [2.0], [9.0]]))
     >>> targets.finish(reached)
     >>> targets.targets.ravel(), reached
     (array([1., 2.]), array([ 1,  0,  1, -1], dtype=int16))
@@ -162,10 +162,10 @@ class FoundTargets:
         """Number of the cell that each orbit ended in; otherwise as for targets that are given."""
         reached = np.full(len(labels), -1, np.int16)
         left = np.flatnonzero(labels == _CONVERGED)
-        cells = _cells(points[:, left])
+        cells = _cells(points[left].T)
         while len(left) and len(self._firsts) <= _MOST_CELLS:
             same = (cells == cells[:, :1]).all(axis=0)
-            number = self._number(cells[:, 0], first + int(left[0]), points[:, left[0]])
+            number = self._number(cells[:, 0], first + int(left[0]), points[left[0]].copy())
             reached[left[same]] = number
             left, cells = left[~same], cells[:, ~same]
         return reached

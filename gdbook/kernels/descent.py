@@ -29,7 +29,7 @@ def iterate(objective, points, rates, steps, contract=False):
     Parameters
     ----------
     objective : Objective
-    points : ndarray, shape (d, n)
+    points : ndarray, shape (n, d)
         Changed in place; nan in all coordinates where one is not finite in the end.
     rates : ndarray, shape (n,)
         Learning rate of each orbit.
@@ -39,15 +39,16 @@ def iterate(objective, points, rates, steps, contract=False):
     Examples
     --------
     >>> from gdbook.catalogue import quadratic
-    >>> points = np.array([[1.0, 2.0]])
+    >>> points = np.array([[1.0], [2.0]])
     >>> iterate(quadratic(), points, np.array([0.5, 1.5]), 3)
     >>> points
-    array([[ 0.125, -0.25 ]])
+    array([[ 0.125],
+           [-0.25 ]])
     """
     function, lanes = _iterate_kernel(*_key(objective), contract)
     if function is None:
-        return iterate_numpy(_gradient(objective), points, rates, steps)
-    d, n = points.shape
+        return iterate_numpy(objective.gradient, points, rates, steps)
+    n, d = points.shape
     function(n, steps, points, rates, _parameters(objective), np.empty((d + 1, lanes)))
     _clear_infinite(points)
 
@@ -58,7 +59,7 @@ def detect(objective, points, rates, steps, contract=False):
     Parameters
     ----------
     objective : Objective
-    points : ndarray, shape (d, n)
+    points : ndarray, shape (n, d)
         Changed in place: the point at the step of the outcome.
     rates : ndarray, shape (n,)
     steps : int
@@ -75,11 +76,11 @@ def detect(objective, points, rates, steps, contract=False):
     Examples
     --------
     >>> from gdbook.catalogue import quadratic
-    >>> points = np.array([[1.0, 1.0, 1.0]])
+    >>> points = np.ones((3, 1))
     >>> detect(quadratic(), points, np.array([0.5, 2.0, 2.5]), 1000)
     (array([0, 2, 1], dtype=uint8), array([  64, 1000,   35]), array([0, 2, 0], dtype=uint8))
     """
-    d, n = points.shape
+    n, d = points.shape
     labels, at = np.full(n, PENDING, np.uint8), np.zeros(n, np.int64)
     periods = np.zeros(n, np.uint8)
     orbits = points, rates, _parameters(objective), labels, at
@@ -87,16 +88,16 @@ def detect(objective, points, rates, steps, contract=False):
     if chunks:
         function, lanes = _detect_kernel(*_key(objective), contract)
         if function is None:
-            return detect_numpy(_gradient(objective), points, rates, steps)
+            return detect_numpy(objective.gradient, points, rates, steps)
         begin = points.copy() if not done else points
         function(n, chunks, *orbits, np.empty((3 * d + 2, lanes)), np.empty((3, lanes), np.int64))
     left = np.flatnonzero(labels == PENDING)
     if len(left):
         if chunks and not done:
-            points[:, left] = begin[:, left]
+            points[left] = begin[left]
         function, lanes = _decide_kernel(*_key(objective), contract)
         if function is None and not chunks:
-            return detect_numpy(_gradient(objective), points, rates, steps)
+            return detect_numpy(objective.gradient, points, rates, steps)
         history = np.empty((steps - done + 1, d, lanes))
         work = np.empty((2, lanes)), history, np.empty((4, lanes), np.int64)
         function(n, len(left), done, steps, *orbits, periods, left, *work)
@@ -118,14 +119,14 @@ def _first_pass(steps):
 # Texts
 
 _ITERATE = """
-    # Column j of Z is an orbit. The last row of B has the learning rates.
+    # Row j of Z is an orbit. The last row of B has the learning rates.
     $parameters
     for first in range(0, n, $lanes):
         count = min($lanes, n - first)
         for l in range($lanes):
             j = first + min(l, count - 1)
             for i in range($d):
-                B[i, l] = Z[i, j]
+                B[i, l] = Z[j, i]
             B[$d, l] = rates[j]
         for k in range(steps):
             for l in range($lanes):
@@ -133,7 +134,7 @@ _ITERATE = """
                 $step
         for l in range(count):
             for i in range($d):
-                Z[i, first + l] = B[i, l]
+                Z[first + l, i] = B[i, l]
 """
 
 _DETECT = """
@@ -145,6 +146,8 @@ _DETECT = """
     born = W[2]  # the chunk it began in
     next = 0
     active = 0
+    chunk = 0
+    due = chunks
     for l in range($lanes):
         lane[l] = -1
         for i in range($rows):
@@ -152,12 +155,11 @@ _DETECT = """
         if next < n:
             $load
             active += 1
-    chunk = 0
-    due = chunks
     while active > 0:
         for l in range($lanes):
-            for i in range($d):
-                B[$origin + i, l] = B[i, l]
+            m = B[$largest, l]
+            $begin
+            B[$largest, l] = m
         for part in range(2):
             for l in range($lanes):
                 for i in range($d):
@@ -199,13 +201,12 @@ _DETECT = """
                     labels[j] = $converged
                 at[j] = (chunk - born[l]) * $interval
                 for i in range($d):
-                    Z[i, j] = B[i, l]
+                    Z[j, i] = B[i, l]
             else:
                 due = min(due, born[l] + chunks)
                 continue
             if next < n:
                 $load
-                born[l] = chunk
                 due = min(due, chunk + chunks)
             else:
                 lane[l] = -1
@@ -215,14 +216,12 @@ _DETECT = """
 """
 
 _LOAD = """
-B[$largest, l] = 0.0
 for i in range($d):
-    B[i, l] = Z[i, next]
-    if abs(B[i, l]) > B[$largest, l]:
-        B[$largest, l] = abs(B[i, l])
+    B[i, l] = Z[next, i]
 B[$rate, l] = rates[next]
+B[$largest, l] = 0.0
 lane[l] = next
-born[l] = 0
+born[l] = chunk
 next += 1
 """
 
@@ -240,7 +239,7 @@ _DECIDE = """
         for l in range($lanes):
             j = which[first + min(l, width - 1)]
             for i in range($d):
-                H[0, i, l] = Z[i, j]
+                H[0, i, l] = Z[j, i]
             B[0, l] = 0.0
             B[1, l] = rates[j]
         for k in range(last):
@@ -304,7 +303,7 @@ _DECIDE = """
             at[j] = done + at_step[l]
             periods[j] = period[l]
             for i in range($d):
-                Z[i, j] = H[at_step[l], i, l]
+                Z[j, i] = H[at_step[l], i, l]
 """
 
 
@@ -340,7 +339,7 @@ def _kernel(name, template, numbers, arrays, expression, variables, parameters, 
     others = [template, _LOAD, _near_lines(1, "", "", ""), "a h m", *numbers, *map(str, arrays)]
     formula = generate.formula_of(objective, template="\n".join(others))
     pieces = _pieces(formula)
-    orbits = [("Z", "float64", "($d, n)"), ("rates", "float64", "(n,)")]
+    orbits = [("Z", "float64", "(n, $d)"), ("rates", "float64", "(n,)")]
     orbits += [("p", "float64", f"({len(parameters)},)")]
     kernel = generate.Kernel(
         name,
@@ -358,10 +357,6 @@ def _key(objective):
 
 def _parameters(objective):
     return np.array([float(value) for value in objective.parameters.values()], dtype=float)
-
-
-def _gradient(objective):
-    return lambda points: objective.gradient(points.T).T
 
 
 def _watched_step(formula, read, write):
@@ -417,9 +412,12 @@ def _pieces(formula):
             d, "H[last - q, {i}, l]", "H[last - 2 * q, {i}, l]", "$returning"
         ),
         "load": _LOAD,
+        "begin": "\n".join(
+            f"B[{d + 2 + i}, l] = {x}\na = abs({x})\nm = a if a > m else m" for i, x in enumerate(point)
+        ),
         "recall": "\n".join(f"{x} = B[{d + 2 + i}, l]" for i, x in enumerate(formula.variables)),
         "inside": " and ".join(f"abs({x}) <= $radius" for x in formula.variables),
-        "store": "\n".join(f"Z[{i}, j] = {x}" for i, x in enumerate(formula.variables)),
+        "store": "\n".join(f"Z[j, {i}] = {x}" for i, x in enumerate(formula.variables)),
     }
 
 
@@ -429,16 +427,16 @@ def iterate_numpy(gradient, points, rates, steps):
     Parameters
     ----------
     gradient : callable
-        Of points of shape (d, n).
+        Of points of shape (n, d).
     """
     with np.errstate(all="ignore"):
         for _ in range(steps):
-            points -= rates * gradient(points)
+            points -= rates[:, np.newaxis] * gradient(points)
     _clear_infinite(points)
 
 
 def _clear_infinite(points):
-    points[:, ~np.isfinite(points).all(axis=0)] = np.nan
+    points[~np.isfinite(points).all(axis=1)] = np.nan
 
 
 def detect_numpy(gradient, points, rates, steps):
@@ -447,12 +445,12 @@ def detect_numpy(gradient, points, rates, steps):
     Parameters
     ----------
     gradient : callable
-        Of points of shape (d, n).
+        Of points of shape (n, d).
     """
-    n = points.shape[1]
+    n = len(points)
     labels, at = np.full(n, _BOUNDED, np.uint8), np.full(n, steps, np.int64)
     periods = np.zeros(n, np.uint8)
-    which, x, h = np.arange(n), points.copy(), rates
+    which, x, h = np.arange(n), points.copy(), rates[:, np.newaxis]
     recent = []  # the last points, among which a period is looked for
     with np.errstate(all="ignore"):
         for k in range(steps + 1):
@@ -464,14 +462,14 @@ def detect_numpy(gradient, points, rates, steps):
             if (known := outside | settled).any():
                 labels[which[outside]], labels[which[settled]] = _DIVERGED, _CONVERGED
                 at[which[known]] = k
-                points[:, which[known]] = x[:, known]
-                which, x, h = which[~known], x[:, ~known], h[~known]
-                recent = [earlier[:, ~known] for earlier in recent]
+                points[which[known]] = x[known]
+                which, x, h = which[~known], x[~known], h[~known]
+                recent = [earlier[~known] for earlier in recent]
             if not len(which):
                 return labels, at, periods
             if k >= steps - 2 * outcome.LONGEST_PERIOD:
                 recent.append(x)
-        points[:, which] = x
+        points[which] = x
         for period in range(2, min(outcome.LONGEST_PERIOD, steps // 2) + 1):
             last, before, earlier = recent[-1], recent[-1 - period], recent[-1 - 2 * period]
             returns = _near(last, before, outcome.PERIOD_TOLERANCE)
@@ -482,7 +480,7 @@ def detect_numpy(gradient, points, rates, steps):
 
 
 def _size(x):
-    return np.abs(x).max(axis=0, initial=0.0)
+    return np.abs(x).max(axis=1, initial=0.0)
 
 
 def _near(x, y, tolerance):
