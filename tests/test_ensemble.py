@@ -375,7 +375,7 @@ def test_cells_that_touch_are_one_limit():
 def test_a_chain_of_near_limits_is_one():
     found = targets.FoundTargets(2)
     chain = 1 + 1.5e-6 * np.array([3, 0, 2, 5, 1, 4])  # within 1e-6 (1 + |x|) of the next
-    limits = np.array([np.append(chain, 1 + 1.2e-5), np.ones(7)])
+    limits = np.array([np.append(chain, 1 + 1.2e-5), np.ones(7)]).T
     reached = found.find(0, np.zeros(7, np.uint8), limits)
     found.finish(reached)
     assert reached.tolist() == [0, 0, 0, 0, 0, 0, 1]
