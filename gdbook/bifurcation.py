@@ -47,7 +47,9 @@ class BifurcationDiagram:
         return np.broadcast_to(self.learning_rates, coordinates.shape).ravel(), coordinates.ravel()
 
 
-def bifurcation_diagram(objective, learning_rates, start, burn_in, keep, *, workers=None):
+def bifurcation_diagram(
+    objective, learning_rates, start, burn_in, keep, *, workers=None, contract=False
+):
     r"""Iterate :math:`x_{k+1} = x_k - h \nabla f(x_k)` for many :math:`h` and keep late points.
 
     Parameters
@@ -64,6 +66,9 @@ def bifurcation_diagram(objective, learning_rates, start, burn_in, keep, *, work
         Steps that are kept, at least one.
     workers : int, optional
         Threads; by default one for each processor. The points do not depend on it.
+    contract : bool
+        Whether a product and a sum may be rounded once instead of twice: faster, but the bits then
+        depend on the processor.
 
     Returns
     -------
@@ -105,13 +110,13 @@ def bifurcation_diagram(objective, learning_rates, start, burn_in, keep, *, work
     burn_in = arguments.natural(burn_in, "burn_in")
     keep = arguments.natural(keep, "keep", least=1)
     kept = _aligned(keep, objective.dimension, len(rates))
-    inside = _record(objective, starts, rates, burn_in, kept, workers)
+    inside = _record(objective, starts, rates, burn_in, kept, workers, contract)
     kept = kept[:, :, : len(rates)]
     kept[:, :, ~inside] = np.nan
     return BifurcationDiagram(rates, kept.transpose(2, 0, 1), ~inside)
 
 
-def _record(objective, starts, rates, burn_in, kept, workers):
+def _record(objective, starts, rates, burn_in, kept, workers, contract):
     from gdbook.kernels import generate, parts, record
 
     inside = np.ones(len(rates), bool)
@@ -121,7 +126,7 @@ def _record(objective, starts, rates, burn_in, kept, workers):
         for begin, end in slices:
             rows = kept[max(0, begin - burn_in) : max(0, end - burn_in)]
             trace = end - begin - len(rows)
-            inside[part] &= record.record(objective, points, h, trace, rows, part.start)
+            inside[part] &= record.record(objective, points, h, trace, rows, part.start, contract)
 
     lanes = generate.lanes_for(objective.dimension)
     steps = burn_in + len(kept)

@@ -39,7 +39,7 @@ class OrbitHistogram:
 
 
 def orbit_histogram(
-    objective, start, learning_rate, steps, bins, limits, *, burn_in=0, workers=None
+    objective, start, learning_rate, steps, bins, limits, *, burn_in=0, workers=None, contract=False
 ):
     r"""Histogram of the points :math:`x_{b+1}, \dots, x_{b+n}` of gradient descent.
 
@@ -65,6 +65,9 @@ def orbit_histogram(
         :math:`b`, steps that are not counted.
     workers : int, optional
         Threads; by default one for each processor. The counts do not depend on it.
+    contract : bool
+        Whether a product and a sum may be rounded once instead of twice: faster, but the bits then
+        depend on the processor.
 
     Returns
     -------
@@ -109,7 +112,7 @@ def orbit_histogram(
     burn_in = arguments.natural(burn_in, "burn_in")
     edges = _edges(bins, limits, d)
     points = starts.reshape(-1, d)
-    counts, inside = _count(objective, points, rate, burn_in, steps, edges, workers)
+    counts, inside = _count(objective, points, rate, burn_in, steps, edges, workers, contract)
     inner = counts[(slice(1, -1),) * d]
     cell = math.prod((axis[-1] - axis[0]) / (len(axis) - 1) for axis in edges)
     density = inner / (max(1, counts.sum()) * cell)
@@ -119,7 +122,7 @@ def orbit_histogram(
     )
 
 
-def _count(objective, starts, rate, burn_in, steps, edges, workers):
+def _count(objective, starts, rate, burn_in, steps, edges, workers, contract):
     """Visits of the bins and of what is below and above them, and which orbits stayed inside."""
     from gdbook.kernels import generate, histogram, parts
 
@@ -133,8 +136,9 @@ def _count(objective, starts, rate, burn_in, steps, edges, workers):
         inside = np.ones(points.shape[1], bool)
         for begin, end in slices:
             trace = max(0, min(end, burn_in) - begin)
+            numbers = trace, end - begin - trace
             inside &= histogram.count(
-                *(objective, points, rates[part], trace, end - begin - trace, edges, counts)
+                objective, points, rates[part], *numbers, edges, counts, contract
             )
         return counts.sum(axis=1), inside
 

@@ -39,7 +39,15 @@ class LyapunovExponents:
 
 
 def lyapunov_exponents(
-    objective, starts, learning_rate, steps, burn_in=0, *, subspace=None, workers=None
+    objective,
+    starts,
+    learning_rate,
+    steps,
+    burn_in=0,
+    *,
+    subspace=None,
+    workers=None,
+    contract=False,
 ):
     r"""Lyapunov exponents of gradient descent, measured along orbits of finite length.
 
@@ -73,6 +81,9 @@ def lyapunov_exponents(
         start in it, and then do not leave it by rounding either, even where it repels.
     workers : int, optional
         Threads; by default one for each processor. The exponents do not depend on it.
+    contract : bool
+        Whether a product and a sum may be rounded once instead of twice: faster, but the bits then
+        depend on the processor.
 
     Returns
     -------
@@ -130,7 +141,7 @@ def lyapunov_exponents(
         system, blocks = _restricted(objective, basis)
         starts = _inside_subspace(starts, basis)
     found = [
-        _exponents(system, block, objective, starts, rates, steps, burn_in, workers)
+        _exponents(system, block, objective, starts, rates, steps, burn_in, workers, contract)
         for block in blocks
     ]
     diverged = np.logical_or.reduce([diverged for _, diverged in found])
@@ -157,7 +168,7 @@ def _orbits(objective, starts, learning_rate):
     return np.broadcast_to(starts, (*shape, starts.shape[-1])), np.broadcast_to(rates, shape)
 
 
-def _exponents(system, block, objective, starts, rates, steps, burn_in, workers):
+def _exponents(system, block, objective, starts, rates, steps, burn_in, workers, contract):
     """Of one block of the Hessian: exponents, from the largest on, and which orbits diverged."""
     from gdbook.kernels import parts, tangent, watched
 
@@ -165,7 +176,7 @@ def _exponents(system, block, objective, starts, rates, steps, burn_in, workers)
 
     def work(part, slices):
         points, h = np.array(starts[part].T, order="C"), rates[part]
-        return tangent.growth(system, block, parameters, points, h, burn_in, slices)
+        return tangent.growth(system, block, parameters, points, h, burn_in, slices, contract)
 
     found = parts.in_parts(
         work, len(rates), burn_in + steps, 64, workers, title="Lyapunov exponents"

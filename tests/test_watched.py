@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import gdbook as gd
+from gdbook import catalogue
 from gdbook.bifurcation import bifurcation_diagram
 from gdbook.histogram import orbit_histogram
 from gdbook.kernels import compile, generate, histogram, record, tangent
@@ -59,3 +60,20 @@ def test_the_outcome_of_a_map_in_other_coordinates():
         for basis in ([[1, 1]], [[1e-3, 1e-3]], [[1e3, 1e3]]):
             found = lyapunov_exponents(f, [start, start], 1.0, 1, subspace=basis)
             assert found.diverged == diverged
+
+
+def test_contraction_changes_the_last_bits_and_no_statistics():
+    f = catalogue.double_well()
+    plain = bifurcation_diagram(f, [0.9, 1.1, 1.9], 0.3, 2000, 50).points
+    contracted = bifurcation_diagram(f, [0.9, 1.1, 1.9], 0.3, 2000, 50, contract=True).points
+    np.testing.assert_allclose(contracted[:2], plain[:2], rtol=1e-12)
+    plain, contracted = (
+        lyapunov_exponents(f, 0.3, 1.9, 10**5, 100, contract=contract).exponents
+        for contract in (False, True)
+    )
+    np.testing.assert_allclose(contracted, plain, atol=5e-3)
+    plain, contracted = (
+        orbit_histogram(f, 0.3, 1.9, 10**5, 10, (-1.5, 1.5), contract=contract).counts
+        for contract in (False, True)
+    )
+    np.testing.assert_allclose(contracted, plain, atol=1500)
