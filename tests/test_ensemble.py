@@ -608,7 +608,7 @@ def test_parts_of_starts_are_the_starts(data):
     full = np.broadcast_to(rates, shape).ravel()
     for made in (orbits, arrays):
         points, h = made.part(first, last)
-        np.testing.assert_array_equal(points.T, grid.points[first:last])
+        np.testing.assert_array_equal(points, grid.points[first:last])
         np.testing.assert_array_equal(h, full[first:last])
         assert points.flags.c_contiguous and h.flags.c_contiguous and h.flags.writeable
 

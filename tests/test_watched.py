@@ -9,7 +9,7 @@ import gdbook as gd
 from gdbook import catalogue
 from gdbook.bifurcation import bifurcation_diagram
 from gdbook.histogram import orbit_histogram
-from gdbook.kernels import compile, generate, histogram, record, tangent
+from gdbook.kernels import compile, descent, generate, histogram, record, tangent
 from gdbook.kernels.watched import Map
 from gdbook.lyapunov import lyapunov_exponents
 
@@ -27,13 +27,15 @@ def test_a_variable_can_hide_no_name_of_a_kernel(formula, monkeypatch):
     tangent._frame_kernel.__wrapped__(system, range(d * d), False)
     if d < 3:
         tangent._product_kernel.__wrapped__(system, range(d * d), False)
-    assert len(texts) == (4 if d < 3 else 3)
+    for kernel in (descent._iterate_kernel, descent._detect_kernel, descent._decide_kernel):
+        kernel.__wrapped__(Map.of(f), False)
+    assert len(texts) == (7 if d < 3 else 6)
     for text in texts:
         *_, kernel = ast.parse(text).body
         names = {node.id for node in ast.walk(kernel) if isinstance(node, ast.Name)}
         names -= {argument.arg for argument in kernel.args.args if "_pointer" in argument.arg}
         names -= {"abs", "cfunc", "cos", "sin", "max", "min", "aa", *variables}
-        assert {name for name in names if name[0] != "_"} <= set(generate.RESERVED)
+        assert {name for name in names if name[0] != "_"} <= generate.RESERVED
 
 
 def test_variables_with_names_of_the_kernels():

@@ -1,10 +1,11 @@
 """Gradient descent from many starts: a number of steps for all, and what becomes of each.
 
 Orbits are detected in two passes. The first goes in chunks of as many steps as lie between two
-checks, and gives the lane of an orbit that converged or diverged to the next one; it remembers the
+checks, and gives the lane of an orbit that converged or diverged to the next one. It remembers the
 largest coordinate of each orbit, and when that was too large goes through the chunk again for the
-exact step. The last steps, in which an orbit may turn out to be periodic, are the second pass's: it
-keeps them all. Both follow the definition in :mod:`gdbook.outcome` to the bit.
+exact step; where many escape, orbits stop when they are outside. The last steps, in which an orbit
+may turn out to be periodic, are the second pass's: it keeps them all. Both follow the definition in
+:mod:`gdbook.outcome` to the bit.
 """
 
 from functools import cache
@@ -12,8 +13,8 @@ from functools import cache
 import numpy as np
 
 from gdbook import outcome
-from gdbook.kernels import compile, generate
-from gdbook.objective import Objective
+from gdbook.kernels import generate
+from gdbook.kernels.watched import Map, function_of, parameters_of
 
 __all__ = ["detect", "detect_numpy", "iterate", "iterate_numpy"]
 
@@ -45,11 +46,11 @@ def iterate(objective, points, rates, steps, contract=False):
     array([[ 0.125],
            [-0.25 ]])
     """
-    function, lanes = _iterate_kernel(*_key(objective), contract)
+    function, lanes = _iterate_kernel(Map.of(objective), contract)
     if function is None:
         return iterate_numpy(objective.gradient, points, rates, steps)
     n, d = points.shape
-    function(n, steps, points, rates, _parameters(objective), np.empty((d + 1, lanes)))
+    function(n, steps, parameters_of(objective), points, rates, np.empty((d + 1, lanes)))
     _clear_infinite(points)
 
 
@@ -83,10 +84,10 @@ def detect(objective, points, rates, steps, contract=False):
     n, d = points.shape
     labels, at = np.full(n, PENDING, np.uint8), np.zeros(n, np.int64)
     periods = np.zeros(n, np.uint8)
-    orbits = points, rates, _parameters(objective), labels, at
+    orbits = parameters_of(objective), points, rates, labels, at
     chunks, done = _first_pass(steps)
     if chunks:
-        function, lanes = _detect_kernel(*_key(objective), contract)
+        function, lanes = _detect_kernel(Map.of(objective), contract)
         if function is None:
             return detect_numpy(objective.gradient, points, rates, steps)
         begin = points.copy() if not done else points
@@ -95,11 +96,11 @@ def detect(objective, points, rates, steps, contract=False):
     if len(left):
         if chunks and not done:
             points[left] = begin[left]
-        function, lanes = _decide_kernel(*_key(objective), contract)
+        function, lanes = _decide_kernel(Map.of(objective), contract)
         if function is None and not chunks:
             return detect_numpy(objective.gradient, points, rates, steps)
         history = np.empty((steps - done + 1, d, lanes))
-        work = np.empty((2, lanes)), history, np.empty((4, lanes), np.int64)
+        work = history, np.empty((2, lanes)), np.empty((4, lanes), np.int64)
         function(n, len(left), done, steps, *orbits, periods, left, *work)
     return labels, at, periods
 
@@ -139,7 +140,8 @@ _ITERATE = """
 
 _DETECT = """
     # Rows of B: the point, its largest coordinate so far, the learning rate, the point at the
-    # beginning of the chunk, the point before the last step.
+    # beginning of the chunk, the point before the last step. While many orbits escape, they stop
+    # where they are outside, and the number of steps inside takes the row of the beginning.
     $parameters
     flag = W[0]  # 1: left the radius; 2: hardly moves
     lane = W[1]  # which orbit; -1: none
@@ -148,6 +150,7 @@ _DETECT = """
     active = 0
     chunk = 0
     due = chunks
+    many = False
     for l in range($lanes):
         lane[l] = -1
         for i in range($rows):
@@ -156,20 +159,32 @@ _DETECT = """
             $load
             active += 1
     while active > 0:
-        for l in range($lanes):
-            m = B[$largest, l]
-            $begin
-            B[$largest, l] = m
-        for part in range(2):
+        if many:
             for l in range($lanes):
-                for i in range($d):
-                    B[$before + i, l] = B[i, l]
-            for k in range($interval - 1 if part == 0 else 1):
+                B[$origin, l] = 0.0
+            for part in range(2):
                 for l in range($lanes):
-                    h = B[$rate, l]
-                    m = B[$largest, l]
-                    $watched_step
-                    B[$largest, l] = m
+                    for i in range($d):
+                        B[$before + i, l] = B[i, l]
+                for k in range($interval - 1 if part == 0 else 1):
+                    for l in range($lanes):
+                        h = B[$rate, l]
+                        $stopping_step
+        else:
+            for l in range($lanes):
+                m = B[$largest, l]
+                $begin
+                B[$largest, l] = m
+            for part in range(2):
+                for l in range($lanes):
+                    for i in range($d):
+                        B[$before + i, l] = B[i, l]
+                for k in range($interval - 1 if part == 0 else 1):
+                    for l in range($lanes):
+                        h = B[$rate, l]
+                        m = B[$largest, l]
+                        $watched_step
+                        B[$largest, l] = m
         chunk += 1
         found = 0
         for l in range($lanes):
@@ -180,22 +195,30 @@ _DETECT = """
             flag[l] = hit
             found |= hit
         if found == 0 and chunk < due:
+            many = False
             continue
         due = chunk + chunks
+        gone = 0
         for l in range($lanes):
             j = lane[l]
             if j < 0:
                 continue
             if flag[l] & 1:
-                h = B[$rate, l]
-                $recall
-                k = 0
-                while k < $interval and $inside:
-                    $scalar_step
-                    k += 1
+                gone += 1
                 labels[j] = $diverged
-                at[j] = (chunk - 1 - born[l]) * $interval + k
-                $store
+                if many:
+                    at[j] = (chunk - 1 - born[l]) * $interval + int(B[$origin, l])
+                    for i in range($d):
+                        Z[j, i] = B[i, l]
+                else:
+                    h = B[$rate, l]
+                    $recall
+                    k = 0
+                    while k < $interval and $inside:
+                        $scalar_step
+                        k += 1
+                    at[j] = (chunk - 1 - born[l]) * $interval + k
+                    $store
             elif flag[l] or chunk - born[l] == chunks:
                 if flag[l]:
                     labels[j] = $converged
@@ -213,6 +236,7 @@ _DETECT = """
                 active -= 1
                 for i in range($rows):
                     B[i, l] = 0.0
+        many = gone > 2
 """
 
 _LOAD = """
@@ -307,56 +331,37 @@ _DECIDE = """
 """
 
 
-@cache
-def _iterate_kernel(expression, variables, parameters, contract):
-    arrays = [("B", "float64", "($d + 1, $lanes)")]
-    return _kernel(
-        "iterate", _ITERATE, ["steps"], arrays, expression, variables, parameters, contract
-    )
+_ORBITS = [("Z", "float64", "(n, $d)"), ("rates", "float64", "(n,)")]
+_OUTCOMES = [("labels", "uint8", "(n,)"), ("at", "int64", "(n,)")]
 
 
 @cache
-def _detect_kernel(expression, variables, parameters, contract):
-    arrays = [("labels", "uint8", "(n,)"), ("at", "int64", "(n,)")]
-    arrays += [("B", "float64", "($rows, $lanes)"), ("W", "int64", "(3, $lanes)")]
-    return _kernel(
-        "detect", _DETECT, ["chunks"], arrays, expression, variables, parameters, contract
-    )
+def _iterate_kernel(map, contract):
+    work = [("B", "float64", "($d + 1, $lanes)")]
+    return _kernel("iterate", _ITERATE, ["n", "steps"], _ORBITS + work, map, contract)
 
 
 @cache
-def _decide_kernel(expression, variables, parameters, contract):
-    arrays = [("labels", "uint8", "(n,)"), ("at", "int64", "(n,)"), ("periods", "uint8", "(n,)")]
-    arrays += [("which", "int64", "(count,)"), ("B", "float64", "(2, $lanes)")]
-    arrays += [("H", "float64", "(steps - done + 1, $d, $lanes)"), ("W", "int64", "(4, $lanes)")]
-    numbers = ["count", "done", "steps"]
-    return _kernel("decide", _DECIDE, numbers, arrays, expression, variables, parameters, contract)
+def _detect_kernel(map, contract):
+    work = [("B", "float64", "($rows, $lanes)"), ("W", "int64", "(3, $lanes)")]
+    return _kernel("detect", _DETECT, ["n", "chunks"], _ORBITS + _OUTCOMES + work, map, contract)
 
 
-def _kernel(name, template, numbers, arrays, expression, variables, parameters, contract):
+@cache
+def _decide_kernel(map, contract):
+    numbers = ["n", "count", "done", "steps"]
+    arrays = [*_ORBITS, *_OUTCOMES, ("periods", "uint8", "(n,)"), ("which", "int64", "(count,)")]
+    arrays += [("H", "float64", "(steps - done + 1, $d, $lanes)")]
+    arrays += [("B", "float64", "(2, $lanes)"), ("W", "int64", "(4, $lanes)")]
+    return _kernel("decide", _DECIDE, numbers, arrays, map, contract)
+
+
+def _kernel(name, template, numbers, arrays, map, contract):
     """Compiled function, and its number of lanes."""
-    objective = Objective(expression, variables, dict.fromkeys(parameters, 1))
-    others = [template, _LOAD, _near_lines(1, "", "", ""), "a h m", *numbers, *map(str, arrays)]
-    formula = generate.formula_of(objective, template="\n".join(others))
+    formula = map.formula()
     pieces = _pieces(formula)
-    orbits = [("Z", "float64", "(n, $d)"), ("rates", "float64", "(n,)")]
-    orbits += [("p", "float64", f"({len(parameters)},)")]
-    kernel = generate.Kernel(
-        name,
-        [(number, "int64") for number in ["n", *numbers]],
-        [(a, dtype, generate.fill(shape, **pieces)) for a, dtype, shape in orbits + arrays],
-        generate.fill(template, **pieces),
-    )
-    text = generate.text(f"{name}: {objective}", kernel, formula.functions, contract)
-    return compile.load(text, kernel), pieces["lanes"]
-
-
-def _key(objective):
-    return objective.expression, objective.variables, tuple(objective.parameters)
-
-
-def _parameters(objective):
-    return np.array([float(value) for value in objective.parameters.values()], dtype=float)
+    function = function_of(name, template, numbers, arrays, map, formula, contract, **pieces)
+    return function, pieces["lanes"]
 
 
 def _watched_step(formula, read, write):
@@ -364,8 +369,18 @@ def _watched_step(formula, read, write):
     lines = [f"{x} = {read.format(i=i)}" for i, x in enumerate(formula.variables)] + formula.lines
     lines += [f"_u{i} = {moved}" for i, moved in enumerate(formula.moved())]
     for i in range(formula.dimension):
-        lines += [f"{write.format(i=i)} = _u{i}", f"a = abs(_u{i})", "m = a if a > m else m"]
+        lines += [f"{write.format(i=i)} = _u{i}", f"_a = abs(_u{i})", "m = _a if _a > m else m"]
     return "\n".join(lines)
+
+
+def _stopping_step(formula):
+    """Lines of a step that only points inside make; they are counted."""
+    names = formula.variables
+    lines = [f"{x} = B[{i}, l]" for i, x in enumerate(names)]
+    lines.append(f"inside = {' & '.join(f'(abs({x}) <= $radius)' for x in names)}")
+    lines += [*formula.lines, *(f"_u{i} = {moved}" for i, moved in enumerate(formula.moved()))]
+    lines += [f"B[{i}, l] = _u{i} if inside else {x}" for i, x in enumerate(names)]
+    return "\n".join([*lines, "B[$origin, l] += 1.0 if inside else 0.0"])
 
 
 def _near_lines(d, point, earlier, tolerance):
@@ -373,8 +388,8 @@ def _near_lines(d, point, earlier, tolerance):
     lines = ["size = 0.0", "moved = 0.0"]
     for i in range(d):
         x, y = point.format(i=i), earlier.format(i=i)
-        lines += [f"a = abs({x})", "size = a if a > size else size"]
-        lines += [f"a = abs({x} - {y})", "moved = moved if a <= moved else a"]
+        lines += [f"_a = abs({x})", "size = _a if _a > size else size"]
+        lines += [f"_a = abs({x} - {y})", "moved = moved if _a <= moved else _a"]
     return "\n".join([*lines, f"near = moved <= {tolerance} * (1.0 + size)"])
 
 
@@ -383,14 +398,12 @@ def _pieces(formula):
     point = [f"B[{i}, l]" for i in range(d)]
     outside = [f"outside |= 0 if abs({x}) <= $radius else 1" for x in point]
     return {
-        "d": d,
         "lanes": lanes,
         "largest": d,
         "rate": d + 1,
         "origin": d + 2,
         "before": 2 * d + 2,
         "rows": 3 * d + 2,
-        "parameters": formula.unpack_parameters(),
         "interval": outcome.CHECK_INTERVAL,
         "longest": outcome.LONGEST_PERIOD,
         "radius": outcome.ESCAPE_RADIUS,
@@ -403,6 +416,7 @@ def _pieces(formula):
         "step": formula.step(),
         "scalar_step": formula.scalar_step(),
         "watched_step": _watched_step(formula, "B[{i}, l]", "B[{i}, l]"),
+        "stopping_step": _stopping_step(formula),
         "kept_step": _watched_step(formula, "H[k, {i}, l]", "H[k + 1, {i}, l]"),
         "outside": "\n".join(outside),
         "near_before_step": _near_lines(d, "B[{i}, l]", "B[$before + {i}, l]", "$tolerance"),
@@ -413,7 +427,8 @@ def _pieces(formula):
         ),
         "load": _LOAD,
         "begin": "\n".join(
-            f"B[{d + 2 + i}, l] = {x}\na = abs({x})\nm = a if a > m else m" for i, x in enumerate(point)
+            f"B[{d + 2 + i}, l] = {x}\n_a = abs({x})\nm = _a if _a > m else m"
+            for i, x in enumerate(point)
         ),
         "recall": "\n".join(f"{x} = B[{d + 2 + i}, l]" for i, x in enumerate(formula.variables)),
         "inside": " and ".join(f"abs({x}) <= $radius" for x in formula.variables),

@@ -17,13 +17,16 @@ from gdbook.kernels import elementary
 
 __all__ = ["Formula", "Kernel", "fill", "formula_of", "lanes_for", "text"]
 
-# Names that the texts of kernels use: a variable of such a name is written with an underscore.
-RESERVED = """
-    B H Z active at begin birth bins born bounded chunk code column count d due e first flag found h
-    hit i idle inside j k kept l labels lane largest last limit low m math moved n near next njit
-    np origin p periods q r rates s scale size start steps t u v w width
-    S burn_in carray cells columns counts done edge_count edges int keep limits range rows
-""".split()
+# Names that the texts of kernels use, beside those that begin with an underscore: a symbol of such
+# a name is written with two underscores before it.
+_NAMES = """
+    active again at at_step B begin bins born bounded burn_in carray cells check chunk chunks column
+    columns count counts d decided done due e edge_count edges escape first flag found gone H h
+    hit i inside int j k keep kept l label labels lane largest last limits m many math moved n
+    near next njit np origin outside p part period periods q r range rate rates rows S scale
+    size steps u v W which width Z
+"""
+RESERVED = frozenset(_NAMES.split()) | {f"{name}_pointer" for name in _NAMES.split()}
 
 
 @dataclass(frozen=True)
@@ -75,10 +78,8 @@ class Formula:
         return "\n".join(f"{name} = p[{j}]" for j, name in enumerate(self.parameters))
 
 
-def formula_of(objective, expressions=(), template=None):
-    """The gradient of an objective, then other expressions, as one program.
-
-    Symbols that have a name which `template` uses are renamed.
+def formula_of(map, expressions=()):
+    """The gradient of an objective, or of a map that has one, then other expressions, as a program.
 
     Examples
     --------
@@ -87,20 +88,15 @@ def formula_of(objective, expressions=(), template=None):
     x = B[0, l]
     B[0, l] = x - h*(L*x)
     """
-    symbols = [*objective.variables, *objective.parameter_symbols]
-    expressions = [*objective.gradient_expression, *expressions]
+    symbols = [*map.variables, *map.parameter_symbols]
+    expressions = [*map.gradient_expression, *expressions]
     names, lines, outputs = source.python_lines(
-        symbols, expressions, reserved=_names_in(template), functions=elementary.ELEMENTARY
+        symbols, expressions, reserved=RESERVED, functions=elementary.ELEMENTARY
     )
     called = set().union(*(sympy.sympify(e).atoms(sympy.Function) for e in expressions))
     called = {type(function).__name__ for function in called} & set(elementary.ELEMENTARY)
-    d = objective.dimension
+    d = map.dimension
     return Formula(names[:d], names[d:], lines, outputs, sorted(called))
-
-
-def _names_in(template):
-    names = RESERVED if template is None else re.findall(r"[^\W\d]\w*", template)
-    return {"carray", "math", "np", *names, *(f"{name}_pointer" for name in names)}
 
 
 def lanes_for(dimension):
@@ -179,7 +175,8 @@ def text(title, kernel, functions=(), contract=False):
     <BLANKLINE>
     """
     flags = 'error_model="numpy", fastmath=' + ('{"contract"}' if contract else "False")
-    text = f'"""{title}"""\n\nimport math\n\nimport numpy as np\nfrom numba import carray, cfunc, njit\n'
+    imports = "import math\n\nimport numpy as np\nfrom numba import carray, cfunc, njit\n"
+    text = f'"""{title}"""\n\n{imports}'
     if functions:
         inlined = elementary.definitions(functions, f"@njit(forceinline=True, {flags})")
         text += f"\n\n{inlined.strip()}\n"

@@ -11,7 +11,17 @@ import numpy as np
 from gdbook import outcome, source
 from gdbook.kernels import compile, generate
 
-__all__ = ["LOAD", "STORE", "Map", "compiled", "inside", "parameters_of", "stayed", "watched_step"]
+__all__ = [
+    "LOAD",
+    "STORE",
+    "Map",
+    "compiled",
+    "function_of",
+    "inside",
+    "parameters_of",
+    "stayed",
+    "watched_step",
+]
 
 # Rows of S are as those of B, its columns the orbits. The loops are as long as they must be, and
 # not as long as a number in the text says: nothing is gained by unrolling them.
@@ -113,14 +123,38 @@ def compiled(name, template, numbers, arrays, map, contract, *, rows, work=0, la
         What else is put into the template.
     """
     formula = map.formula()
-    pieces |= {"parameters": formula.unpack_parameters(), "d": map.dimension, "lanes": lanes}
     pieces |= {"step": watched_step(formula, len(map.expressions)), "load": LOAD, "store": STORE}
-    first = [("p", "float64", f"({len(formula.parameters)},)")]
-    first += [("S", "float64", "(rows, n)"), ("B", "float64", f"({rows + work}, {lanes})")]
+    state = [("S", "float64", "(rows, n)"), ("B", "float64", f"({rows + work}, {lanes})")]
+    return function_of(
+        *(name, template, ["n", "rows", *numbers], [*state, *arrays], map, formula, contract),
+        **pieces,
+        lanes=lanes,
+    )
+
+
+def function_of(name, template, numbers, arrays, map, formula, contract, **pieces):
+    """The compiled function of any template, or None where there is no compiler.
+
+    Parameters
+    ----------
+    name, template : str
+    numbers : list of str
+        Names of its whole numbers.
+    arrays : list of (str, str, str)
+        Its arrays after the parameters ``p``.
+    map : Map
+    formula : gdbook.kernels.generate.Formula
+        Of the map.
+    contract : bool
+    pieces : str or int
+        What is put into the template and into the shapes of the arrays.
+    """
+    pieces |= {"parameters": formula.unpack_parameters(), "d": map.dimension}
+    arrays = [("p", "float64", f"({len(formula.parameters)},)"), *arrays]
     kernel = generate.Kernel(
         name,
-        [(number, "int64") for number in ["n", "rows", *numbers]],
-        [(array, dtype, generate.fill(shape, **pieces)) for array, dtype, shape in first + arrays],
+        [(number, "int64") for number in numbers],
+        [(array, dtype, generate.fill(shape, **pieces)) for array, dtype, shape in arrays],
         generate.fill(template, **pieces),
     )
     text = generate.text(f"{name}: {map.gradient_expression}", kernel, formula.functions, contract)
