@@ -48,7 +48,15 @@ class BifurcationDiagram:
 
 
 def bifurcation_diagram(
-    objective, learning_rates, start, burn_in, keep, *, workers=None, contract=False
+    objective,
+    learning_rates,
+    start,
+    burn_in,
+    keep,
+    *,
+    contract=False,
+    workers=None,
+    progress=True,
 ):
     r"""Iterate :math:`x_{k+1} = x_k - h \nabla f(x_k)` for many :math:`h` and keep late points.
 
@@ -64,11 +72,13 @@ def bifurcation_diagram(
         Steps that are not kept.
     keep : int
         Steps that are kept, at least one.
-    workers : int, optional
-        Threads; by default one for each processor. The points do not depend on it.
     contract : bool
         Whether a product and a sum may be rounded once instead of twice: faster, but the bits then
         depend on the processor.
+    workers : int, optional
+        Threads; by default one for each processor. The points do not depend on it.
+    progress : bool
+        Whether to show a bar when the work takes over a second.
 
     Returns
     -------
@@ -110,13 +120,13 @@ def bifurcation_diagram(
     burn_in = arguments.natural(burn_in, "burn_in")
     keep = arguments.natural(keep, "keep", least=1)
     kept = _aligned(keep, objective.dimension, len(rates))
-    inside = _record(objective, starts, rates, burn_in, kept, workers, contract)
+    inside = _record(objective, starts, rates, burn_in, kept, contract, workers, progress)
     kept = kept[:, :, : len(rates)]
     kept[:, :, ~inside] = np.nan
     return BifurcationDiagram(rates, kept.transpose(2, 0, 1), ~inside)
 
 
-def _record(objective, starts, rates, burn_in, kept, workers, contract):
+def _record(objective, starts, rates, burn_in, kept, contract, workers, progress):
     from gdbook.kernels import generate, parts, record
 
     inside = np.ones(len(rates), bool)
@@ -130,7 +140,7 @@ def _record(objective, starts, rates, burn_in, kept, workers, contract):
 
     lanes = generate.lanes_for(objective.dimension)
     steps = burn_in + len(kept)
-    parts.in_parts(work, len(rates), steps, lanes, workers, "bifurcation diagram")
+    parts.in_parts(work, len(rates), steps, lanes, workers, "bifurcation diagram", progress)
     return inside
 
 

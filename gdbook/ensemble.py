@@ -1,7 +1,6 @@
 """Gradient descent from many starts, or with many learning rates, at once."""
 
 import math
-import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import nullcontext
@@ -14,6 +13,7 @@ import numpy as np
 
 from gdbook import arguments
 from gdbook.kernels import descent
+from gdbook.kernels.parts import processors
 from gdbook.objective import Objective, require_differentiable
 from gdbook.outcome import CHECK_INTERVAL, LABELS, LONGEST_PERIOD
 from gdbook.targets import FoundTargets, GivenTargets
@@ -522,7 +522,7 @@ class _Follow:
     def workers(self, count):
         if not self.compiled or self.cost(count) < _WORTH_A_THREAD:
             return 1
-        return _processors()
+        return processors()
 
     def chunk(self, count, workers):
         """How many orbits make a chunk: enough to fill the lanes, some chunks for each worker."""
@@ -617,13 +617,6 @@ def _in_chunks(work, count, follow, workers, progress):
                 follow.stopped.set()
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
-
-
-def _processors():
-    """How many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _bar(count, wanted):

@@ -39,7 +39,17 @@ class OrbitHistogram:
 
 
 def orbit_histogram(
-    objective, start, learning_rate, steps, bins, limits, *, burn_in=0, workers=None, contract=False
+    objective,
+    start,
+    learning_rate,
+    steps,
+    bins,
+    limits,
+    *,
+    burn_in=0,
+    contract=False,
+    workers=None,
+    progress=True,
 ):
     r"""Histogram of the points :math:`x_{b+1}, \dots, x_{b+n}` of gradient descent.
 
@@ -63,11 +73,13 @@ def orbit_histogram(
         Lower and upper limit of each coordinate.
     burn_in : int
         :math:`b`, steps that are not counted.
-    workers : int, optional
-        Threads; by default one for each processor. The counts do not depend on it.
     contract : bool
         Whether a product and a sum may be rounded once instead of twice: faster, but the bits then
         depend on the processor.
+    workers : int, optional
+        Threads; by default one for each processor. The counts do not depend on it.
+    progress : bool
+        Whether to show a bar when the work takes over a second.
 
     Returns
     -------
@@ -112,7 +124,9 @@ def orbit_histogram(
     burn_in = arguments.natural(burn_in, "burn_in")
     edges = _edges(bins, limits, d)
     points = starts.reshape(-1, d)
-    counts, inside = _count(objective, points, rate, burn_in, steps, edges, workers, contract)
+    counts, inside = _count(
+        objective, points, rate, burn_in, steps, edges, contract, workers, progress
+    )
     inner = counts[(slice(1, -1),) * d]
     cell = math.prod((axis[-1] - axis[0]) / (len(axis) - 1) for axis in edges)
     density = inner / (max(1, counts.sum()) * cell)
@@ -122,7 +136,7 @@ def orbit_histogram(
     )
 
 
-def _count(objective, starts, rate, burn_in, steps, edges, workers, contract):
+def _count(objective, starts, rate, burn_in, steps, edges, contract, workers, progress):
     """Visits of the bins and of what is below and above them, and which orbits stayed inside."""
     from gdbook.kernels import generate, histogram, parts
 
@@ -143,7 +157,9 @@ def _count(objective, starts, rate, burn_in, steps, edges, workers, contract):
         return counts.sum(axis=1), inside
 
     lanes = generate.lanes_for(objective.dimension)
-    found = parts.in_parts(work, len(starts), burn_in + steps, lanes, workers, "histogram")
+    found = parts.in_parts(
+        work, len(starts), burn_in + steps, lanes, workers, "histogram", progress
+    )
     counts = sum((counts for counts, _ in found), np.zeros(cells, np.int64))
     inside = np.concatenate([np.empty(0, bool), *(inside for _, inside in found)])
     return counts.reshape(shape), inside

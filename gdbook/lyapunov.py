@@ -46,8 +46,9 @@ def lyapunov_exponents(
     burn_in=0,
     *,
     subspace=None,
-    workers=None,
     contract=False,
+    workers=None,
+    progress=True,
 ):
     r"""Lyapunov exponents of gradient descent, measured along orbits of finite length.
 
@@ -79,11 +80,13 @@ def lyapunov_exponents(
         Basis, in numbers or SymPy's exact ones, of a linear subspace that gradient descent does
         not leave, such as ``[[1, 1]]`` where :math:`f` is symmetric in x and y. The orbits must
         start in it, and then do not leave it by rounding either, even where it repels.
-    workers : int, optional
-        Threads; by default one for each processor. The exponents do not depend on it.
     contract : bool
         Whether a product and a sum may be rounded once instead of twice: faster, but the bits then
         depend on the processor.
+    workers : int, optional
+        Threads; by default one for each processor. The exponents do not depend on it.
+    progress : bool
+        Whether to show a bar when the work takes over a second.
 
     Returns
     -------
@@ -141,7 +144,9 @@ def lyapunov_exponents(
         system, blocks = _restricted(objective, basis)
         starts = _inside_subspace(starts, basis)
     found = [
-        _exponents(system, block, objective, starts, rates, steps, burn_in, workers, contract)
+        _exponents(
+            system, block, objective, starts, rates, steps, burn_in, contract, workers, progress
+        )
         for block in blocks
     ]
     diverged = np.logical_or.reduce([diverged for _, diverged in found])
@@ -168,7 +173,9 @@ def _orbits(objective, starts, learning_rate):
     return np.broadcast_to(starts, (*shape, starts.shape[-1])), np.broadcast_to(rates, shape)
 
 
-def _exponents(system, block, objective, starts, rates, steps, burn_in, workers, contract):
+def _exponents(
+    system, block, objective, starts, rates, steps, burn_in, contract, workers, progress
+):
     """Of one block of the Hessian: exponents, from the largest on, and which orbits diverged."""
     from gdbook.kernels import parts, tangent, watched
 
@@ -179,7 +186,7 @@ def _exponents(system, block, objective, starts, rates, steps, burn_in, workers,
         return tangent.growth(system, block, parameters, points, h, burn_in, slices, contract)
 
     found = parts.in_parts(
-        work, len(rates), burn_in + steps, 64, workers, title="Lyapunov exponents"
+        work, len(rates), burn_in + steps, 64, workers, "Lyapunov exponents", progress
     )
     b = math.isqrt(len(block))
     logarithms = np.concatenate([np.empty((b, 0)), *(part for part, _ in found)], axis=1)

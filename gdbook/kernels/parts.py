@@ -12,13 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 from gdbook import arguments
 
-__all__ = ["in_parts"]
+__all__ = ["in_parts", "processors"]
 
 # Steps of single orbits in a call of a kernel, about a tenth of a second; below it no threads.
 _SLICE = 2**26
 
 
-def in_parts(work, orbits, steps, lanes, workers=None, title=""):
+def in_parts(work, orbits, steps, lanes, workers=None, title="", progress=True):
     """Call ``work(part, slices)`` for every part of the orbits; a list of the answers, in order.
 
     Parameters
@@ -31,25 +31,27 @@ def in_parts(work, orbits, steps, lanes, workers=None, title=""):
     workers : int, optional
         Number of threads; by default, as many as there are processors for this process.
     title : str
-        Stands beside the bar, which appears on a terminal after a second.
+        Stands beside the bar.
+    progress : bool
+        Whether a bar appears after a second.
 
     Examples
     --------
     >>> in_parts(lambda part, slices: (part, list(slices)), 3, 100, lanes=64)
     [(slice(0, 3, None), [(0, 100)])]
     """
-    workers = _processors() if workers is None else arguments.natural(workers, "workers", least=1)
+    workers = processors() if workers is None else arguments.natural(workers, "workers", least=1)
     workers = workers if orbits * steps > _SLICE else 1
     size = lanes * max(1, -(-orbits // (4 * workers * lanes))) if workers > 1 else max(1, orbits)
     stride = max(1, _SLICE // (4 * max(lanes, min(size, orbits))))
     parts = [slice(first, min(first + size, orbits)) for first in range(0, orbits, size)]
-    progress = _Progress(orbits * steps, title)
+    bar = _Bar(orbits * steps, title, progress)
 
     def slices(part):
         for begin in range(0, steps, stride):
             end = min(begin + stride, steps)
             yield begin, end
-            progress.add((part.stop - part.start) * (end - begin))
+            bar.add((part.stop - part.start) * (end - begin))
 
     try:
         if workers == 1:
@@ -58,14 +60,21 @@ def in_parts(work, orbits, steps, lanes, workers=None, title=""):
             try:
                 return list(pool.map(lambda part: work(part, slices(part)), parts))
             except BaseException:
-                progress.stopped = True
+                bar.stopped = True
                 pool.shutdown(cancel_futures=True)
                 raise
     finally:
-        progress.close()
+        bar.close()
 
 
-def _processors():
+def processors():
+    """How many processors this process may use.
+
+    Examples
+    --------
+    >>> processors() >= 1
+    True
+    """
     count = getattr(os, "process_cpu_count", None)  # from Python 3.13 on
     if count is not None:
         return count() or 1
@@ -74,11 +83,11 @@ def _processors():
     return os.cpu_count() or 1
 
 
-class _Progress:
+class _Bar:
     """A bar that is made only when the work takes longer than a second."""
 
-    def __init__(self, total, title):
-        self.total, self.title = total, title
+    def __init__(self, total, title, wanted):
+        self.total, self.title, self.wanted = total, title, wanted
         self.done, self.bar, self.stopped = 0, None, False
         self.begin, self.lock = time.monotonic(), threading.Lock()
 
@@ -87,12 +96,11 @@ class _Progress:
             raise KeyboardInterrupt
         with self.lock:
             self.done += count
-            if self.bar is None and time.monotonic() - self.begin > 1 and self.done < self.total:
+            late = self.wanted and time.monotonic() - self.begin > 1 and self.done < self.total
+            if self.bar is None and late:
                 from tqdm import tqdm
 
-                self.bar = tqdm(
-                    total=self.total, desc=self.title, unit="step", unit_scale=True, disable=None
-                )
+                self.bar = tqdm(total=self.total, desc=self.title, unit="step", unit_scale=True)
             if self.bar is not None:
                 self.bar.update(self.done - self.bar.n)
 
