@@ -20,7 +20,8 @@ from gdbook.targets import FoundTargets, GivenTargets
 
 __all__ = ["Ensemble", "Grid", "descend_many"]
 
-_KEPT = ("points", "labels", "steps", "periods", "reached")
+_FOUND = ("labels", "steps", "periods")
+_KEPT = ("points", *_FOUND, "reached")
 
 
 @dataclass(frozen=True)
@@ -346,13 +347,16 @@ def descend_many(
     kept = {name: _room(name, len(orbits), orbits.dimension) for name in keep}
 
     def work(first, last):
-        points, rates = orbits.part(first, last)
-        found = follow(points, rates)
+        # What is kept is computed where it is kept.
+        room = {name: array[first:last] for name, array in kept.items()}
+        points = room.get("points", np.empty((last - first, orbits.dimension)))
+        found = follow(points, orbits.part(first, last, points), room)
         found["points"] = points
         if reach:
             found["reached"] = reach.find(first, found["labels"], points)
-        for name, array in kept.items():
-            array[first:last] = found[name]
+        for name, array in room.items():
+            if array is not found[name]:
+                array[:] = found[name]
 
     _in_chunks(work, len(orbits), follow, workers, progress)
     if reach:
@@ -411,14 +415,14 @@ class _Orbits:
     def __len__(self):
         return math.prod(self.shape)
 
-    def part(self, first, last):
-        """Points, shape (m, d), and learning rates, shape (m,), of some orbits: new arrays."""
-        points, column = np.empty((last - first, self.dimension)), 0
+    def part(self, first, last, points):
+        """Put the starts of some orbits into `points`, shape (m, d); their learning rates."""
+        column = 0
         for block in self._blocks:
             part = _part(block, self._axes, first, last)
             points[:, column : column + part.shape[1]] = part
             column += part.shape[1]
-        return points, np.array(_part(self._rates, self._axes, first, last), dtype=float, order="C")
+        return np.array(_part(self._rates, self._axes, first, last), dtype=float, order="C")
 
 
 def _blocks(starts, dimension):
@@ -532,21 +536,24 @@ class _Follow:
         size = max(min(affordable, count // (4 * workers), _LARGEST_CHUNK), _SMALLEST_CHUNK)
         return min(size, -(-count // (workers * _LANES)) * _LANES)
 
-    def call(self, points, rates, steps):
-        return self.kernel(*self.arguments, points, rates, steps, **self.options)
+    def call(self, points, rates, steps, *out):
+        return self.kernel(*self.arguments, points, rates, steps, *out, **self.options)
 
-    def __call__(self, points, rates):
-        """What became of the orbits, whose points are changed to the last ones."""
+    def __call__(self, points, rates, room):
+        """What became of the orbits, whose points are changed to the last ones.
+
+        The arrays are those of `room`, where that has some which can be filled at once.
+        """
         if not self.detect:
             for length in self.segments(len(rates)):
                 if not self.stopped.is_set():
                     self.call(points, rates, length)
             return {}
         if self.longest(len(rates)) >= self.steps:
-            found = self.call(points, rates, self.steps)
+            found = self.call(points, rates, self.steps, [room.get(name) for name in _FOUND])
         else:
             found = self.in_segments(points, rates)
-        return dict(zip(("labels", "steps", "periods"), found, strict=True))
+        return dict(zip(_FOUND, found, strict=True))
 
     def longest(self, count):
         """How many steps of so many orbits make a call: a multiple of those between two checks."""

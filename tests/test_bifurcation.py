@@ -145,8 +145,10 @@ def test_a_bar_appears_after_a_second(monkeypatch, capsys):
     monkeypatch.setattr(parts, "_SLICE", 4)
     parts.in_parts(lambda _, slices: list(slices), 1, 20, 1, 1, title="work")
     parts.in_parts(lambda _, slices: list(slices), 1, 1, 1, 1, title="short")
-    assert len(bars) == 1 and bars[0].disable  # no terminal here: nothing is written
-    assert capsys.readouterr().err == ""
+    parts.in_parts(lambda _, slices: list(slices), 1, 20, 1, 1, title="quiet", progress=False)
+    assert len(bars) == 1 and bars[0].n == 20
+    written = capsys.readouterr().err
+    assert "work: 100%" in written and "short" not in written and "quiet" not in written
 
 
 @settings(max_examples=30, deadline=None)

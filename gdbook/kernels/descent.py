@@ -54,7 +54,7 @@ def iterate(objective, points, rates, steps, contract=False):
     _clear_infinite(points)
 
 
-def detect(objective, points, rates, steps, contract=False):
+def detect(objective, points, rates, steps, out=(None, None, None), contract=False):
     """Follow every orbit until its outcome is known.
 
     Parameters
@@ -64,6 +64,8 @@ def detect(objective, points, rates, steps, contract=False):
         Changed in place: the point at the step of the outcome.
     rates : ndarray, shape (n,)
     steps : int
+    out : sequence of three arrays
+        Where given, they are filled and returned.
     contract : bool
 
     Returns
@@ -82,14 +84,13 @@ def detect(objective, points, rates, steps, contract=False):
     (array([0, 2, 1], dtype=uint8), array([  64, 1000,   35]), array([0, 2, 0], dtype=uint8))
     """
     n, d = points.shape
-    labels, at = np.full(n, PENDING, np.uint8), np.zeros(n, np.int64)
-    periods = np.zeros(n, np.uint8)
+    labels, at, periods = _filled(out, n, PENDING)
     orbits = parameters_of(objective), points, rates, labels, at
     chunks, done = _first_pass(steps)
     if chunks:
         function, lanes = _detect_kernel(Map.of(objective), contract)
         if function is None:
-            return detect_numpy(objective.gradient, points, rates, steps)
+            return detect_numpy(objective.gradient, points, rates, steps, out)
         begin = points.copy() if not done else points
         function(n, chunks, *orbits, np.empty((3 * d + 2, lanes)), np.empty((3, lanes), np.int64))
     left = np.flatnonzero(labels == PENDING)
@@ -98,11 +99,19 @@ def detect(objective, points, rates, steps, contract=False):
             points[left] = begin[left]
         function, lanes = _decide_kernel(Map.of(objective), contract)
         if function is None and not chunks:
-            return detect_numpy(objective.gradient, points, rates, steps)
+            return detect_numpy(objective.gradient, points, rates, steps, out)
         history = np.empty((steps - done + 1, d, lanes))
         work = history, np.empty((2, lanes)), np.empty((4, lanes), np.int64)
         function(n, len(left), done, steps, *orbits, periods, left, *work)
     return labels, at, periods
+
+
+def _filled(out, n, label):
+    dtypes = np.uint8, np.int64, np.uint8
+    arrays = [np.empty(n, t) if a is None else a for a, t in zip(out, dtypes, strict=True)]
+    for array, value in zip(arrays, (label, 0, 0), strict=True):
+        array.fill(value)
+    return arrays
 
 
 def _first_pass(steps):
@@ -454,7 +463,7 @@ def _clear_infinite(points):
     points[~np.isfinite(points).all(axis=1)] = np.nan
 
 
-def detect_numpy(gradient, points, rates, steps):
+def detect_numpy(gradient, points, rates, steps, out=(None, None, None)):
     """What `detect` does, in NumPy; orbits whose outcome is known are not followed further.
 
     Parameters
@@ -462,10 +471,9 @@ def detect_numpy(gradient, points, rates, steps):
     gradient : callable
         Of points of shape (n, d).
     """
-    n = len(points)
-    labels, at = np.full(n, _BOUNDED, np.uint8), np.full(n, steps, np.int64)
-    periods = np.zeros(n, np.uint8)
-    which, x, h = np.arange(n), points.copy(), rates[:, np.newaxis]
+    labels, at, periods = _filled(out, len(points), _BOUNDED)
+    at.fill(steps)
+    which, x, h = np.arange(len(points)), points.copy(), rates[:, np.newaxis]
     recent = []  # the last points, among which a period is looked for
     with np.errstate(all="ignore"):
         for k in range(steps + 1):
