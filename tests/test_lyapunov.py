@@ -321,3 +321,16 @@ def test_bad_input_is_named(error, message, arguments):
     objective = arguments[0] or catalogue.scalar_factorization()
     with pytest.raises(error, match=message):
         lyapunov_exponents(objective, *arguments[1:])
+
+
+@pytest.mark.parametrize("burn_in", [0, 1, 100])
+def test_ordinary_orbits_are_computed_once(burn_in, monkeypatch):
+    def again(*_):
+        raise AssertionError("computed again with frames")
+
+    monkeypatch.setattr(tangent, "_frames", again)
+    f = catalogue.scalar_factorization()
+    starts = np.random.default_rng(0).uniform(-0.5, 0.5, (100, 2))
+    found = lyapunov_exponents(f, starts, 1.45, 1000, burn_in)
+    assert np.isfinite(found.exponents).all()
+    assert np.isfinite(lyapunov_exponents(catalogue.double_well(), 0.3, 1.9, 99, burn_in).exponents)

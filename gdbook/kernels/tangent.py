@@ -120,7 +120,7 @@ def _products(map, block, parameters, points, rates, burn_in, slices, contract):
     state, B = np.zeros((d + 3 + failed, n)), np.empty((d + 3 + failed, lanes))
     state[:d], state[d] = points, rates
     products = state[d + 2 :]
-    products[0] = 1
+    products[0], products[b:size] = 1, 1  # the vector begins as an axis, the determinant as one
     with np.errstate(all="ignore"):
         for begin, end in _split(slices, burn_in):
             if begin == burn_in:  # of what happened before, the direction of the vector is kept
