@@ -18,7 +18,7 @@ __all__ = ["growth"]
 
 # 2^512 is taken out of a product that is beyond 2^256, and put into one that is below 2^-256.
 _POWER = 512
-_INTERVAL = 8  # steps between, safe for factors from 2^-64 to 2^64
+_INTERVAL = 16  # steps between, safe for factors from 2^-32 to 2^32
 
 
 def growth(map, block, parameters, points, rates, burn_in, slices, contract=False):
@@ -189,7 +189,7 @@ def _product_kernel(map, block, contract):
         scale.append(generate.fill(_SCALE, size=size_text, **places, **_LIMITS))
         scale += [f"{text} *= _factor" for text in texts]
     entries = {f"H{i}": text for i, text in enumerate(_entries(formula.outputs[d:], block))}
-    lanes = 64 if b == 1 else 32
+    lanes = 64 if b == 1 else 24
     function = watched.compiled(
         *("products", _PRODUCTS, ["steps"], [], map, contract),
         rows=failed + 1,
