@@ -1,6 +1,6 @@
 """The picture of the README: where gradient descent on the double well goes, learning rate by rate.
 
-Make it again, in half a minute, with ``python book/picture.py``; it writes ``book/picture.png``.
+Make it again, in some seconds, with ``python book/picture.py``; it writes ``book/picture.png``.
 """
 
 from pathlib import Path
@@ -21,18 +21,16 @@ def long_run(objective, learning_rates, starts):
     Returns the share of the points in each of ``HEIGHT`` intervals of [-TOP, TOP], and the Lyapunov
     exponent, which is positive where neighbours part for ever.
     """
-    h = learning_rates[:, np.newaxis]
-    x = np.broadcast_to(starts, (len(learning_rates), len(starts))).copy()
     counts = np.zeros(HEIGHT * len(learning_rates))
-    stretch = np.zeros_like(x)
-    for step in range(BURN_IN + KEPT):
-        if step >= BURN_IN:
-            rows = ((x / TOP + 1) / 2 * HEIGHT).astype(int)
-            places = rows * len(learning_rates) + np.arange(len(learning_rates))[:, np.newaxis]
-            counts += np.bincount(places.ravel(), minlength=len(counts))
-            stretch += np.log(np.abs(1 - h * objective.hessian(x[..., None])[..., 0, 0]) + 1e-300)
-        x -= h * objective.gradient(x[..., None])[..., 0]
-    return counts.reshape(HEIGHT, -1) / (KEPT * len(starts)), stretch.mean(axis=1) / KEPT
+    columns = np.arange(len(learning_rates))[:, np.newaxis]
+    for start in starts:
+        diagram = gd.bifurcation_diagram(objective, learning_rates, start, BURN_IN, KEPT)
+        rows = ((diagram.points[:, :, 0] / TOP + 1) / 2 * HEIGHT).astype(int)
+        places = rows * len(columns) + columns
+        counts += np.bincount(places.ravel(), minlength=len(counts))
+    every = starts[:, np.newaxis, np.newaxis]
+    exponents = gd.lyapunov_exponents(objective, every, learning_rates, KEPT, BURN_IN).exponents
+    return counts.reshape(HEIGHT, -1) / (KEPT * len(starts)), exponents.mean(axis=(0, 2))
 
 
 def regime(learning_rate, exponent, threshold):
