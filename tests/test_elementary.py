@@ -278,15 +278,23 @@ def test_polynomials_are_the_fits_and_their_errors_are_as_stated(polynomial, cas
 
 def test_parts_of_constants():
     with mpmath.workprec(300):
-        parts = [mpf(getattr(elementary, f"_HALF_PI_{i}")) for i in range(1, 6)]
-        assert abs(sum(parts) - mpmath.pi / 2) < mpf(2) ** -145
-        assert all(part.man.bit_length() <= 23 for part in parts[:4])
+        rest = mpmath.pi / 2
+        for part in range(1, 4):
+            part = getattr(elementary, f"_HALF_PI_{part}")
+            assert part == float(rest)
+            rest -= mpf(part)
         high, low = mpf(elementary._LOG_2_HIGH), mpf(elementary._LOG_2_LOW)
         assert abs(high + low - mpmath.log(2)) < mpf(2) ** -93
         assert high.man.bit_length() <= 40
     assert bits(math.sqrt(0.5)) == struct.pack("q", elementary._SQRT_HALF_BITS)
     assert elementary._SQRT_HALF_MANTISSA == elementary._SQRT_HALF_BITS & elementary._MANTISSA_BITS
     assert bits(2.0**52) == struct.pack("q", elementary._TWO_52_BITS)
+
+
+@pytest.mark.parametrize("name", ["sin", "cos"])
+def test_bits_of_sine_and_cosine_do_not_depend_on_contraction(name):
+    x = np.concatenate([s(np.random.default_rng(9), 500) for s in ANGLES.values()])
+    assert (compiled(True)[name](x) == compiled(False)[name](x)).all()
 
 
 @CONTRACTION
@@ -308,6 +316,23 @@ def test_lanes_are_vectors_without_calls(name, contract):
     assert not re.search(r"call .*@(llvm\.)?(sin|cos|exp|log|tanh|ldexp|rint)\b", code)
     assert not re.search(r"\bf(mul|add|sub|div) (contract )?double", code)
     assert not re.search(r"(sitofp|fptosi)", code)
+
+
+def test_fused_products_and_sums_are_rounded_once():
+    rng = np.random.default_rng(5)
+    numbers = [*rng.normal(size=5), *np.ldexp(rng.normal(size=5), -540), 0.0, -0.0, 1e150, 1.0]
+    numbers += [math.inf, math.nan]
+    numba = pytest.importorskip("numba")
+    text = elementary.definitions(["sin"], "@njit")
+    namespace = {"np": np, "njit": numba.njit}
+    exec(f"{text}\n\n@njit\ndef fused(x, y, z):\n    return _fma(x, y, z)\n", namespace)
+    cases = [(x, y, z) for x in numbers for y in numbers for z in numbers]
+    cases += [(x, y, -x * y) for x in numbers for y in numbers]
+    for x, y, z in cases:
+        expected = namespace["fused"](float(x), float(y), float(z))
+        assert bits(elementary._fma(float(x), float(y), float(z))) == bits(expected), (x, y, z)
+    eps = 2.0**-52
+    assert elementary._fma(1 + eps, 1 - eps, -1.0) == -(eps**2)
 
 
 def test_definitions_hold_what_is_needed_and_no_more():
