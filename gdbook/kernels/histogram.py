@@ -4,6 +4,7 @@ from functools import cache
 
 import numpy as np
 
+from gdbook import outcome
 from gdbook.kernels import generate, watched
 
 __all__ = ["count", "count_numpy"]
@@ -49,7 +50,7 @@ def count(objective, points, rates, burn_in, steps, edges, counts, contract=Fals
     function = _kernel(map, lanes, counts.shape[1], contract)
     if function is None:
         return count_numpy(objective, points, rates, burn_in, steps, edges, counts)
-    state, B = np.vstack([points, rates, np.zeros(n)]), np.empty((d + 2, lanes))
+    state, B = np.vstack([points, rates, np.abs(points).max(axis=0)]), np.empty((d + 2, lanes))
     bins, limits = (
         np.array([len(axis) - 1 for axis in edges]),
         np.array([_axis(axis) for axis in edges]),
@@ -68,28 +69,31 @@ def _axis(edges):
     low, high, bins = edges[0], edges[-1], len(edges) - 1
     scale = bins / (high - low)
     off = 8 * np.spacing(max(bins + 2, scale * max(abs(low), abs(high))))
-    return scale, 1 - low * scale, off
+    return scale, 0.5 - low * scale, off
 
 
-# A place that is not surely between two edges is compared with them.
+# A place is the number of a cell, from 0 on, plus what is between -1/2 and 1/2; where it may be
+# nearer to another cell than rounding allows to tell, the point is compared with the edges. The
+# largest of what decides is found among integers: the bits of floats without sign are in the order
+# of the floats, with infinity and nan above them, and a loop that leads to one integer is one that
+# LLVM lets advance several vectors at a time.
 _BODY = """
     $parameters
     $limits
+    _escape = np.float64($radius).view(np.int64)
     for first in range(0, n, $lanes):
         count = min($lanes, n - first)
         $load
         for k in range(burn_in):
-            for l in range($lanes):
-                $step
+            $advance
         for k in range(steps):
-            found = 0
-            for l in range($lanes):
-                $step
+            $advance
+            $zeros
             for l in range($lanes):
                 _cell = 0
                 $place
                 cells[l] = np.uint64($sets * _cell + l % $sets)
-            if found:
+            if $near:
                 for l in range(count):
                     _cell = 0
                     _first = 0
@@ -100,26 +104,43 @@ _BODY = """
         $store
 """
 
+_ADVANCE = """
+outside = 0
+for l in range($lanes):
+    $move
+if outside > _escape:
+    for l in range($lanes):
+        _largest = B[$d + 1, l]
+        $watch
+        B[$d + 1, l] = _largest
+"""
+
+_WATCH = """
+_size = abs(B[$i, l])
+_largest = _size if _size > _largest else _largest
+"""
+
 _LIMITS = """
 _bins$i = bins[$i]
 _scale$i = limits[$i, 0]
 _shift$i = limits[$i, 1]
-_near$i = limits[$i, 2]
-_far$i = 1.0 - _near$i
-_top$i = _bins$i + 1.5
+_near$i = np.float64(0.5 - limits[$i, 2]).view(np.int64)
+_top$i = _bins$i + 1.0
 """
 
+# Adding and subtracting 1.5 * 2^52 rounds to an integer.
 _BIN = """
 _place = B[$i, l] * _scale$i + _shift$i
-_place = _place if _place > 0.5 else 0.5
+_place = _place if _place > 0.0 else 0.0
 _place = _place if _place < _top$i else _top$i
-_bin = int(_place)
+_whole = (_place + 6755399441055744.0) - 6755399441055744.0
+_bin = int(_whole)
 """
 
 _PLACE = """
 $bin
-_part = _place - _bin
-found |= 1 if (_part < _near$i) | (_part > _far$i) else 0
+_part = np.float64(_place - _whole).view(np.int64) & 0x7FFFFFFFFFFFFFFF
+_nearest$i = _part if _part > _nearest$i else _nearest$i
 _cell = _cell * (_bins$i + 2) + _bin
 """
 
@@ -138,6 +159,17 @@ _first += _bins$i + 1
 """
 
 
+def _move(formula):
+    """Lines of one step, and of the largest coordinate that it leads to."""
+    lines = [f"{x} = B[{i}, l]" for i, x in enumerate(formula.variables)]
+    lines += [f"h = B[{formula.dimension}, l]", *formula.lines]
+    for i, moved in enumerate(formula.moved()):
+        lines += [f"_moved = {moved}", f"B[{i}, l] = _moved"]
+        lines += ["_size = np.float64(_moved).view(np.int64) & 0x7FFFFFFFFFFFFFFF"]
+        lines += ["outside = _size if _size > outside else outside"]
+    return "\n".join(lines)
+
+
 @cache
 def _kernel(map, lanes, sets, contract):
     axes = range(map.dimension)
@@ -149,6 +181,12 @@ def _kernel(map, lanes, sets, contract):
         rows=map.dimension + 2,
         lanes=lanes,
         sets=sets,
+        advance=_ADVANCE,
+        radius=outcome.ESCAPE_RADIUS,
+        zeros="\n".join(f"_nearest{i} = 0" for i in axes),
+        near=" or ".join(f"_nearest{i} >= _near{i}" for i in axes),
+        move=_move(map.formula()),
+        watch="\n".join(generate.fill(_WATCH, i=i) for i in axes),
         limits="\n".join(generate.fill(_LIMITS, i=i) for i in axes),
         place="\n".join(generate.fill(_PLACE, bin=_BIN, i=i) for i in axes),
         compare="\n".join(generate.fill(_COMPARE, bin=_BIN, i=i) for i in axes),
