@@ -38,7 +38,7 @@ class GivenTargets:
     --------
     >>> from gdbook.catalogue import double_well
     >>> targets = GivenTargets({"well": "Abs(x) > 1/2", "hill": [0.0]}, double_well(), 1)
-    >>> targets.find(0, np.array([0, 0, 1]), np.array([[0.0, -1.0, np.inf]]))
+    >>> targets.find(0, np.array([0, 0, 1]), np.array([[0.0], [-1.0], [np.inf]]))
     array([ 1,  0, -1], dtype=int16)
     """
 
