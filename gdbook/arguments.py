@@ -26,7 +26,8 @@ def reals(value, name):
         raise ValueError(f"{name} must fit into floats, not {value!r}") from None
     except (TypeError, ValueError):
         raise TypeError(f"{name} must be real numbers, not {value!r}") from None
-    return array.astype(float)
+    with np.errstate(over="ignore"):  # a longer float may be too large for this one
+        return array.astype(float)
 
 
 def points(value, dimension, name="points"):
@@ -126,6 +127,7 @@ def rational(value, name):
     >>> rational("1/3", "start"), rational(0.75, "start")
     (Fraction(1, 3), Fraction(3, 4))
     """
+    value = value.item() if isinstance(value, np.generic) else value
     try:
         # SymPy's rationals know numerator and denominator, but are no `Rational` of Python's.
         return Fraction(int(value.p), int(value.q)) if hasattr(value, "p") else Fraction(value)

@@ -170,5 +170,5 @@ def _starts(start, objective, m):
             f"shape ({m}, {d}), not {starts.shape}"
         )
     if not np.isfinite(starts).all():
-        raise ValueError("start must be finite")
+        raise ValueError(f"start must be finite, not {starts[~np.isfinite(starts)][0]}")
     return np.broadcast_to(starts, (m, d))

@@ -465,7 +465,7 @@ def _rates(learning_rate, shape):
 
 def _numbers(value, name):
     """`value` as an array of real numbers, not copied where it is one."""
-    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
+    if isinstance(value, np.ndarray) and np.can_cast(value.dtype, float):
         return np.asarray(value)
     return arguments.reals(value, name)
 
@@ -590,7 +590,7 @@ def _gradient(objective):
     """Gradient of an objective without formula, shapes (n, d) to (n, d)."""
 
     def gradient(points):
-        result = np.asarray(objective.gradient(points))
+        result = _numbers(objective.gradient(points), "what objective.gradient gives")
         if result.shape != points.shape:
             raise ValueError(
                 f"objective.gradient must give shape {points.shape} for that many points, "

@@ -82,7 +82,10 @@ def box_dimension(picture, sizes=(2, 4, 8, 16, 32)):
     >>> box_dimension(np.zeros((65, 65), dtype=int)).dimension
     nan
     """
-    picture = np.asarray(picture)
+    try:
+        picture = np.asarray(picture)
+    except ValueError:
+        raise ValueError("picture must be an array: its rows have different lengths") from None
     if picture.ndim == 0 or picture.dtype.kind not in "biu":
         raise TypeError(
             "picture must be an array of booleans (a set) or of whole numbers (labels), "

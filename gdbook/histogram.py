@@ -170,7 +170,7 @@ def _starts(start, d):
     if starts.ndim > 2:
         raise ValueError(f"start must have shape ({d},) or (n, {d}), not {starts.shape}")
     if not np.isfinite(starts).all():
-        raise ValueError("start must be finite")
+        raise ValueError(f"start must be finite, not {starts[~np.isfinite(starts)][0]}")
     return starts
 
 

@@ -22,7 +22,7 @@ class LyapunovExponents:
     ----------
     exponents : ndarray, shape (..., d)
         From the largest to the smallest; ``-inf`` where the derivative takes a direction to zero,
-        and ``nan`` where the orbit diverged.
+        and ``nan`` where the orbit diverged or met a Hessian that is not finite.
     diverged : ndarray of bool, shape (...)
         Whether the orbit ever had a coordinate beyond :math:`10^6` or not finite, as in
         :class:`gdbook.Outcome`.
@@ -213,6 +213,8 @@ def _basis(subspace, d):
     except (TypeError, ValueError, AttributeError):
         raise TypeError(f"subspace must be a matrix of real numbers, not {subspace!r}") from None
     k = rows.rows
+    if d == 1:
+        raise ValueError(f"subspace needs an objective of two variables or more, not {subspace!r}")
     if rows.cols != d or not 1 <= k < d or rows.rank() < k:
         raise ValueError(
             f"subspace must have 1 to {d - 1} independent rows of length {d}, not {subspace!r}"

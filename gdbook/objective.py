@@ -1,9 +1,11 @@
 """The one formula: an objective written once in SymPy, with all its forms."""
 
 import keyword
+import unicodedata
 from collections.abc import Iterable, Mapping, Set
 from functools import cached_property
 from numbers import Real
+from types import MappingProxyType
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -74,7 +76,8 @@ class Objective:
     ----------
     expression : sympy.Expr
     variables : tuple of sympy.Symbol
-    parameters : dict
+    parameters : mapping of str to number
+        Read only, like all else: `with_parameters` makes another objective.
     dimension : int
     name : str
 
@@ -109,7 +112,8 @@ class Objective:
 
     def __init__(self, expression, variables, parameters=None, name=None):
         names = _names(variables)
-        self.parameters = _parameters(parameters)
+        # Functions are compiled and kept for these names and values.
+        self.parameters = MappingProxyType(_parameters(parameters))
         _refuse_clashes([*names, *self.parameters])
         symbols = {n: sympy.Symbol(n, real=True) for n in [*names, *self.parameters]}
         self.variables = tuple(symbols[n] for n in names)
@@ -120,7 +124,7 @@ class Objective:
 
     def __reduce__(self):
         # What is made from the formula is made again: compiled functions cannot be saved.
-        return Objective, (self.expression, self.variables, self.parameters, self.name)
+        return Objective, (self.expression, self.variables, dict(self.parameters), self.name)
 
     @property
     def dimension(self):
@@ -327,7 +331,7 @@ class Objective:
 
     def __repr__(self):
         names = " ".join(map(str, self.variables))
-        values = f", {self.parameters}" if self.parameters else ""
+        values = f", {dict(self.parameters)}" if self.parameters else ""
         return f"Objective({str(self.expression)!r}, {names!r}{values})"
 
     def _repr_latex_(self):
@@ -397,8 +401,8 @@ def require_formula(objective):
     """
     if not isinstance(objective, Objective):
         raise TypeError(
-            f"objective must be a gdbook.Objective, not {type(objective).__name__}; "
-            "interpolated_field needs only the iterates of gradient descent"
+            f"objective must be a gdbook.Objective, not {type(objective).__name__}; without a "
+            "formula there are gradient_descent, descend_many and interpolated_field"
         )
 
 
@@ -445,6 +449,8 @@ def _refuse_clashes(names):
     for name in names:
         if names.count(name) > 1:
             raise ValueError(f"the name {name!r} is used twice")
+        if name != (read := unicodedata.normalize("NFKC", name)):
+            raise ValueError(f"{name!r} cannot be a name: Python reads it as {read!r}")
         identifier = name.isidentifier() and not keyword.iskeyword(name)
         if not identifier or name.startswith("_") or name in _RESERVED:
             raise ValueError(

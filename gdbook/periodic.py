@@ -129,7 +129,7 @@ def periodic_orbits(objective, learning_rate, period, window, rng=0, *, starts=1
     """
     require_formula(objective)
     exact = None if digits is None else arguments.rational(learning_rate, "learning_rate")
-    h = arguments.number(learning_rate if exact is None else float(exact), "learning_rate")
+    h = arguments.number(learning_rate if exact is None else exact, "learning_rate")
     period = arguments.natural(period, "period", least=1)
     low, high = _window(window, objective.dimension)
     starts = arguments.natural(starts, "starts", least=1)
@@ -310,7 +310,9 @@ def _window(window, dimension):
         limits = limits[np.newaxis]
     if limits.shape != (dimension, 2):
         raise ValueError(f"window must have shape ({dimension}, 2), not {limits.shape}")
-    if not (np.isfinite(limits).all() and (limits[:, 0] < limits[:, 1]).all()):
+    with np.errstate(all="ignore"):
+        widths = limits[:, 1] - limits[:, 0]
+    if not (np.isfinite(widths).all() and (widths >= np.finfo(float).tiny).all()):
         raise ValueError(f"window must be finite, from low to high in each row, not {window!r}")
     return limits.T
 
@@ -372,7 +374,8 @@ def _solutions(objective, h, cycles, limit):
         steps = _newton_steps(objective, h, cycles)
         usable = np.isfinite(steps).all(axis=(1, 2))
         cycles, steps = cycles[usable], steps[usable]
-        excess = (np.abs(steps) / limit).max(axis=(1, 2), initial=1.0)
+        with np.errstate(over="ignore"):
+            excess = (np.abs(steps) / limit).max(axis=(1, 2), initial=1.0)
         cycles = cycles + steps / excess[:, np.newaxis, np.newaxis]
         done = _size(steps) <= 1e-13 * (1 + _size(cycles))
         solved.append(cycles[done])

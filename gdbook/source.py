@@ -1,8 +1,9 @@
 """From SymPy expressions to Python and JavaScript source text, the same arithmetic in every form.
 
-All forms are printed from one list of shared subexpressions, in one order, with integer powers
-written as products. A rational formula therefore gives the same bits in NumPy, in plain Python,
-under Numba and in a browser; only transcendental functions differ, by their libraries' last digit.
+All forms are printed from one list of shared subexpressions, in one order, with integer powers up
+to 64 written as products. A rational formula of such powers therefore gives the same bits in NumPy,
+in plain Python, under Numba and in a browser; only transcendental functions, and higher powers,
+differ, by their libraries' last digit.
 """
 
 import json

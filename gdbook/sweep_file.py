@@ -56,6 +56,8 @@ class SweepFile:
     """
 
     def __init__(self, path, identity):
+        if not isinstance(path, str | os.PathLike):
+            raise TypeError(f"file must be a path, not {path!r}")
         self.path = Path(path)
         head = _line([_TITLE, identity])
         try:

@@ -80,6 +80,10 @@ class GivenTargets:
 
 
 def _points(targets, dimension):
+    if isinstance(targets, str):
+        raise TypeError(
+            f'targets must map names to conditions, as in {{"left": "x < 0"}}, not {targets!r}'
+        )
     points = arguments.reals(targets, "targets")
     if dimension == 1 and points.ndim == 1:
         points = points[:, np.newaxis]

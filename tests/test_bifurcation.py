@@ -186,7 +186,7 @@ def test_other_types_of_numbers():
         (TypeError, "learning_rates must be real", (None, "fast", 1.0, 5, 5)),
         (ValueError, "start must have 1 coordinates", (None, [0.1], [1.0, 2.0], 5, 5)),
         (ValueError, "one for each of the 1 learning", (None, [0.1], [[1.0], [2.0]], 5, 5)),
-        (ValueError, "start must be finite", (None, [0.1], np.inf, 5, 5)),
+        (ValueError, "start must be finite, not inf", (None, [0.1], np.inf, 5, 5)),
         (ValueError, "burn_in must be a whole number", (None, [0.1], 1.0, -1, 5)),
         (ValueError, "keep must be a whole number, at least 1", (None, [0.1], 1.0, 5, 0)),
         (TypeError, "keep must be a whole number", (None, [0.1], 1.0, 5, 2.5)),

@@ -671,7 +671,7 @@ def test_bad_starts_rates_and_steps_are_named(error, message, arguments):
         (TypeError, "workers must be a whole number", {"workers": "all"}),
         (ValueError, r"targets must be points, shape \(k, 2\)", {"targets": [1.0, 2.0]}),
         (ValueError, r"targets must be points, shape \(k, 2\)", {"targets": [[1.0, 2.0, 3.0]]}),
-        (TypeError, "targets must be real numbers", {"targets": "x > 0"}),
+        (TypeError, "targets must map names to conditions", {"targets": "x > 0"}),
         (ValueError, "targets must be a finite point", {"targets": [[1.0, np.nan]]}),
         (ValueError, r"targets\['a'\] must be a finite point", {"targets": {"a": [[1.0, 2.0]]}}),
         (ValueError, r"targets\['a'\] must have 2 coord", {"targets": {"a": [1.0]}}),
@@ -687,6 +687,28 @@ def test_bad_starts_rates_and_steps_are_named(error, message, arguments):
 def test_bad_options_are_named(error, message, options):
     with pytest.raises(error, match=message):
         descend_many(catalogue.scalar_factorization(), [1.0, 2.0], 0.1, 5, **options)
+
+
+@pytest.mark.parametrize("gradient", [1j, "steep", None])
+def test_a_gradient_that_is_not_of_real_numbers_is_named(gradient):
+    class Wrong:
+        def value(self, points):
+            return points[..., 0]
+
+        def gradient(self, points):
+            return np.full(points.shape, gradient)
+
+    with pytest.raises(TypeError, match=r"objective\.gradient gives must be real numbers"):
+        descend_many(Wrong(), [[1.0, 2.0]], 0.1, 5)
+
+
+def test_longer_floats_than_ours_may_be_too_large():
+    if np.finfo(np.longdouble).max > np.finfo(float).max:
+        large = np.array([np.longdouble("1e400"), 0.5])
+        found = descend_many(catalogue.double_well(), large, 0.1, 500)
+        assert found.labels.tolist() == [1, 0]
+        with pytest.raises(ValueError, match="learning_rate must be finite"):
+            descend_many(catalogue.double_well(), [0.1, 0.2], large, 5)
 
 
 def test_an_objective_without_gradient_is_named():

@@ -142,6 +142,7 @@ def test_an_empty_set_has_no_dimension():
         (TypeError, "picture must be an array of booleans", np.zeros((64, 64)), (2, 4)),
         (TypeError, "picture must be an array", 1, (2, 4)),
         (TypeError, "picture must be an array", None, (2, 4)),
+        (ValueError, "picture must be an array: its rows", [[1, 2], [3]], (2, 4)),
         (TypeError, "sizes must be a whole number", np.ones((64, 64), bool), (2, 4.5)),
         (TypeError, "sizes must be a sequence", np.ones((64, 64), bool), 2),
         (ValueError, "sizes must be a whole number, at least 1", np.ones((64, 64), bool), (0, 2)),

@@ -323,6 +323,11 @@ def test_bad_input_is_named(error, message, arguments):
         lyapunov_exponents(objective, *arguments[1:])
 
 
+def test_one_variable_leaves_no_room_for_a_subspace():
+    with pytest.raises(ValueError, match="subspace needs an objective of two variables or more"):
+        lyapunov_exponents(catalogue.double_well(), 0.3, 0.1, 5, subspace=[[1]])
+
+
 @pytest.mark.parametrize("burn_in", [0, 1, 100])
 def test_ordinary_orbits_are_computed_once(burn_in, monkeypatch):
     def again(*_):

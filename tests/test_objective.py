@@ -207,6 +207,7 @@ def test_callers_symbols_are_recognised_by_name():
         (ValueError, "cannot be a name", ("x", "_x")),
         (ValueError, "cannot be a name", ("x", "sin")),
         (ValueError, "cannot be a name", ("x", "lambda")),
+        (ValueError, "'ﬁ' cannot be a name: Python reads it as 'fi'", ("x", ["ﬁ", "fi"])),
         (ValueError, "at least one", ("1", "")),
         (ValueError, "real and finite", (sympy.I * sympy.Symbol("x"), "x")),
         (ValueError, "otherwise", ("Piecewise((x, x > 0), (1, x < -1))", "x")),
@@ -230,6 +231,15 @@ def test_callers_symbols_are_recognised_by_name():
 def test_bad_input_is_named(error, message, arguments):
     with pytest.raises(error, match=message):
         gd.Objective(*arguments)
+
+
+def test_parameters_cannot_be_changed():
+    values = {"a": 1}
+    f = gd.Objective("a*x^2", "x", values)
+    values["a"] = 3
+    with pytest.raises(TypeError):
+        f.parameters["a"] = 3
+    assert f.parameters == {"a": 1} and f.value([1.0]) == 1
 
 
 def test_points_of_the_wrong_shape_are_named():

@@ -484,12 +484,15 @@ def test_doublings_elsewhere():
         (TypeError, "learning_rate must be", (WELL, None, 2, (-1, 1)), {}),
         (ValueError, "learning_rate must be finite", (WELL, np.nan, 2, (-1, 1)), {}),
         (ValueError, "learning_rate must be rational", (WELL, "x", 2, (-1, 1)), {"digits": 20}),
+        (ValueError, "learning_rate must fit", (WELL, 10**400, 2, (-1, 1)), {"digits": 20}),
         (ValueError, "period must be a whole number, at least 1", (WELL, 1.0, 0, (-1, 1)), {}),
         (TypeError, "period must be a whole number", (WELL, 1.0, 1.5, (-1, 1)), {}),
         (ValueError, r"window must have shape \(1, 2\)", (WELL, 1.0, 2, [(-1, 1)] * 2), {}),
         (ValueError, r"window must have shape \(2, 2\)", (FACTORIZATION, 1.0, 2, (-1, 1)), {}),
         (ValueError, "window must be finite, from low to high", (WELL, 1.0, 2, (1, -1)), {}),
         (ValueError, "window must be finite", (WELL, 1.0, 2, (0, np.inf)), {}),
+        (ValueError, "window must be finite", (WELL, 1.0, 2, (-1e308, 1e308)), {}),
+        (ValueError, "window must be finite", (WELL, 1.0, 2, (0, 5e-324)), {}),
         (TypeError, "window must be real numbers", (WELL, 1.0, 2, None), {}),
         (TypeError, "rng must be", (WELL, 1.0, 2, (-1, 1), "seven"), {}),
         (TypeError, "rng must be", (WELL, 1.0, 2, (-1, 1), -1), {}),
@@ -532,6 +535,19 @@ def test_bad_input_to_periodic_orbits_is_named(error, message, arguments, option
 def test_bad_input_is_named(error, message, function, arguments):
     with pytest.raises(error, match=message):
         function(*arguments)
+
+
+def test_a_window_as_narrow_as_floats_allow():
+    found = periodic_orbits(WELL, 0.5, 1, (-1e-307, 1e-307), starts=10)
+    assert [abs(orbit.points).max() < 1e-300 for orbit in found] == [True]
+
+
+def test_a_learning_rate_of_numpy_counts_exactly():
+    points = [
+        periodic_orbits(WELL, kind(1.5), 1, (0.5, 2), starts=20, digits=20)[0].multipliers[0]
+        for kind in (float, np.float32, np.float64)
+    ]
+    assert points == [-2, -2, -2]
 
 
 def test_bad_steps_are_named():

@@ -243,6 +243,7 @@ def test_results_of_several_shapes_are_no_array():
         (ValueError, "rng must be a whole number", lambda: sweep(g, {"a": [1]}, rng=-3)),
         (TypeError, "rng must be a whole number", lambda: sweep(g, {"a": [1]}, rng="seed")),
         (TypeError, "executor must be a concurrent", lambda: sweep(g, {"a": [1]}, executor=4)),
+        (TypeError, "file must be a path, not 3", lambda: sweep(g, {"a": [1]}, file=3)),
     ],
 )
 def test_bad_input_is_named(error, message, call):
