@@ -5,7 +5,7 @@ from operator import index
 
 import numpy as np
 
-__all__ = ["natural", "number", "point", "points", "positive", "rational", "reals"]
+__all__ = ["natural", "number", "point", "points", "positive", "rational", "reals", "starts"]
 
 
 def reals(value, name):
@@ -52,6 +52,20 @@ def points(value, dimension, name="points"):
             f"so shape (..., {dimension}), not {array.shape}"
         )
     return array
+
+
+def starts(value, dimension, name="starts"):
+    """`value` as points; in dimension one several numbers are several points.
+
+    Examples
+    --------
+    >>> starts([3, 4], 1).shape, starts([3, 4], 2).shape, starts([3], 1).shape
+    ((2, 1), (2,), (1,))
+    """
+    array = reals(value, name)
+    if dimension == 1 and array.ndim == 1 and len(array) != 1:
+        array = array[:, np.newaxis]
+    return points(array, dimension, name)
 
 
 def point(value, objective, name):

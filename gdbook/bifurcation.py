@@ -67,7 +67,7 @@ def bifurcation_diagram(
     learning_rates : array_like, shape (m,)
         The :math:`h`.
     start : array_like, shape (d,) or (m, d)
-        :math:`x_0`, one for all learning rates or one for each; a number where d = 1.
+        :math:`x_0`, one for all learning rates or one for each; where d = 1, numbers will do.
     burn_in : int
         Steps that are not kept.
     keep : int
@@ -163,7 +163,7 @@ def _learning_rates(value):
 
 def _starts(start, objective, m):
     d = objective.dimension
-    starts = arguments.points(start, d, "start")
+    starts = arguments.starts(start, d, "start")
     if starts.shape not in ((d,), (m, d)):
         raise ValueError(
             f"start must be one point of shape ({d},) or one for each of the {m} learning rates, "

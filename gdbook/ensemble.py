@@ -220,7 +220,8 @@ class Ensemble:
         }
 
     def __repr__(self):
-        text = f"Ensemble of {math.prod(self.shape)} orbits"
+        count = math.prod(self.shape)
+        text = f"Ensemble of {count} orbit{'s' if count != 1 else ''}"
         if "labels" in vars(self):
             text += ": " + ", ".join(f"{count} {label}" for label, count in self.counts.items())
         return text
@@ -243,7 +244,8 @@ def descend_many(
 
     What became of every orbit is found by the definition in :mod:`gdbook.outcome`, at each step of
     the orbit; its last step is the exact one. The result is that of
-    :func:`~gdbook.gradient_descent`, orbit by orbit, to the bit where the formula is rational.
+    :func:`~gdbook.gradient_descent`, orbit by orbit, to the bit where the formula is rational with
+    powers up to 64.
 
     Parameters
     ----------

@@ -62,7 +62,8 @@ def orbit_histogram(
     objective : Objective
         :math:`f`.
     start : array_like, shape (d,) or (n, d)
-        :math:`x_0` of one orbit or of each; a number where d = 1. 64 orbits keep a processor busy.
+        :math:`x_0` of one orbit or of each; where d = 1, a number or shape (n,) will do. 64 orbits
+        keep a processor busy.
     learning_rate : float
         :math:`h`.
     steps : int
@@ -166,7 +167,7 @@ def _count(objective, starts, rate, burn_in, steps, edges, contract, workers, pr
 
 
 def _starts(start, d):
-    starts = arguments.points(start, d, "start")
+    starts = arguments.starts(start, d, "start")
     if starts.ndim > 2:
         raise ValueError(f"start must have shape ({d},) or (n, {d}), not {starts.shape}")
     if not np.isfinite(starts).all():

@@ -68,7 +68,7 @@ def lyapunov_exponents(
     objective : Objective
         :math:`f`.
     starts : array_like, shape (..., d)
-        :math:`x_0` of each orbit; a number where d = 1.
+        :math:`x_0` of each orbit; where d = 1, a number or shape (n,) will do.
     learning_rate : array_like, shape (...)
         :math:`h`, one number, or an array that NumPy can broadcast with the starts: one start and
         many learning rates give a curve.
@@ -158,7 +158,7 @@ def lyapunov_exponents(
 
 
 def _orbits(objective, starts, learning_rate):
-    starts = arguments.points(starts, objective.dimension, "starts")
+    starts = arguments.starts(starts, objective.dimension, "starts")
     rates = arguments.reals(learning_rate, "learning_rate")
     for array, name in ((starts, "starts"), (rates, "learning_rate")):
         if not np.isfinite(array).all():

@@ -122,6 +122,14 @@ class Objective:
         if not isinstance(self.name, str):
             raise TypeError(f"name must be a string, not {name!r}")
 
+    def __setattr__(self, name, value):
+        if name in vars(self):  # what was derived from it would be that of the old one
+            raise AttributeError(
+                f"the {name} of an objective cannot be changed: make another Objective, or use "
+                "with_parameters"
+            )
+        super().__setattr__(name, value)
+
     def __reduce__(self):
         # What is made from the formula is made again: compiled functions cannot be saved.
         return Objective, (self.expression, self.variables, dict(self.parameters), self.name)

@@ -176,7 +176,7 @@ def test_no_orbits_and_other_types_of_numbers():
     "error, message, arguments",
     [
         (TypeError, "objective must be a gdbook.Objective", ("x^2", 1.0, 0.1, 5, 5, (0, 1))),
-        (ValueError, "start must have 1 coordinates", (None, [1.0, 2.0], 0.1, 5, 5, (0, 1))),
+        (ValueError, "start must have 1 coordinates", (None, [[1.0, 2.0]], 0.1, 5, 5, (0, 1))),
         (ValueError, r"start must have shape \(1,\) or", (None, [[[1.0]]], 0.1, 5, 5, (0, 1))),
         (ValueError, "start must be finite", (None, np.nan, 0.1, 5, 5, (0, 1))),
         (ValueError, "learning_rate must be finite", (None, 1.0, np.inf, 5, 5, (0, 1))),

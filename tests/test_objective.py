@@ -276,3 +276,11 @@ def test_awkward_names_work_in_every_form():
     f = gd.Objective("+".join(names) + " + Max(x, y)^(3/2)", "x y", dict.fromkeys(names, 1))
     assert f.value([[4.0, 1.0]]) == 13
     assert f.gradient_at([4.0, 1.0]) == f.gradient([4.0, 1.0]).tolist() == [3, 0]
+
+
+@pytest.mark.parametrize("name", ["parameters", "expression", "variables", "name"])
+def test_an_objective_cannot_be_changed(name):
+    objective = gd.Objective("a*x^2", "x", {"a": 1})
+    with pytest.raises(AttributeError, match=f"the {name} of an objective cannot be changed"):
+        setattr(objective, name, getattr(objective, name))
+    assert objective.with_parameters(a=3).value([1.0]) == 3 and objective.value([1.0]) == 1

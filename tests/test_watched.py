@@ -79,3 +79,14 @@ def test_contraction_changes_the_last_bits_and_no_statistics():
         for contract in (False, True)
     )
     np.testing.assert_allclose(contracted, plain, atol=1500)
+
+
+def test_numbers_are_points_of_dimension_one():
+    f, x, rates = catalogue.double_well(), np.array([0.3, 0.4, -0.2]), [1.1, 1.6, 1.9]
+    for given in (x, x.tolist(), x[:, np.newaxis]):
+        found = lyapunov_exponents(f, given, rates, 50).exponents
+        np.testing.assert_array_equal(found, lyapunov_exponents(f, x[:, None], rates, 50).exponents)
+        found = orbit_histogram(f, given, 1.6, 50, 10, (-2, 2)).counts
+        assert found.sum() == 150
+        assert bifurcation_diagram(f, rates, given, 10, 5).points.shape == (3, 5, 1)
+    assert lyapunov_exponents(f, [0.3], 1.6, 50).exponents.shape == (1,)

@@ -7,9 +7,9 @@ the text, the compiler and the processor, in
 * ``$NUMBA_CACHE_DIR/gdbook``, where that variable is set;
 * the user's cache folder for ``gdbook`` otherwise.
 
-So what another processor or another version compiled is never loaded. Files are put in place
-whole, so several processes may write at once; a file that was damaged is recognised by its
-checksum and made anew; where nothing can be written, kernels are compiled in every process. A
+So what another processor or another version compiled is never loaded. Of several processes one
+compiles and the others wait; files are put in place whole; one that was damaged is recognised by
+its checksum and made anew; where nothing can be written, every process compiles for itself. A
 folder holds ``kernel.py``, to be read, and may be deleted at any time.
 """
 
@@ -20,6 +20,7 @@ import os
 import platform
 import tempfile
 import threading
+from contextlib import contextmanager
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -79,11 +80,30 @@ def _load(text, kernel):
     folder = cache_folder() / f"{kernel.name}-{key}"
     code = _read(folder)
     if code is None:
-        code = _compiled(text, kernel.name, folder)
-        if code is None:
-            return None
-        _write(folder / "kernel.o", code)
-    return _python_function(_linked(code), kernel)
+        with _alone(folder):  # another process may have compiled it meanwhile
+            code = _read(folder) or _compiled(text, kernel.name, folder)
+            if code is None:
+                return None
+            _write(folder / "kernel.o", code)
+    address = _linked(code)
+    return None if address is None else _python_function(address, kernel)
+
+
+@contextmanager
+def _alone(folder):
+    """One process at a time, where the folder can be written; for a minute at most."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder / "kernel.lock")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=60)
+    except (OSError, NotImplementedError, Timeout):
+        pass
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _key(text):
@@ -166,7 +186,7 @@ def _machine(llvm):
 
 
 def _linked(code):
-    """Address of the function in an object file."""
+    """Address of the function in an object file; None where a symbol that it calls is missing."""
     import llvmlite.binding as llvm
 
     symbol, calls, data = code
@@ -174,8 +194,10 @@ def _linked(code):
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine(llvm))
     unknown = [name for name in calls if not llvm.address_of_symbol(name)]
     if set(unknown) - set(_UNREACHABLE):
-        import numba.core.registry
-
+        try:
+            import numba.core.registry
+        except ImportError:
+            return None
         # Numba knows functions that the C library here lacks, and tells LLVM of them.
         numba.core.registry.cpu_target.target_context.refresh()
     for name in unknown:
