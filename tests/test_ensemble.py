@@ -244,9 +244,10 @@ print(json.dumps([before, peak() - before, len(many.labels), many.counts]))
 @pytest.mark.skipif(sys.platform == "win32", reason="no such signal")
 def test_an_interruption_stops_soon_and_leaves_no_thread():
     code = """
-import threading, time
+import signal, threading, time
 from gdbook import catalogue
 from gdbook.ensemble import descend_many
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a test in the background ignores it
 print("ready", flush=True)
 try:
     descend_many(catalogue.double_well(), [0.3] * 5000, 1.9, 10**9, workers=2, progress=False)
@@ -257,7 +258,10 @@ except KeyboardInterrupt:
     assert process.stdout.readline() == "ready\n"
     time.sleep(4)
     process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=60)
+    try:
+        out, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert out == "stopped 1\n"
 
 

@@ -598,10 +598,12 @@ print(identity(function, {"n": [1.5, None, {"a", "b", "c"}]}))
 # -------------------------------------------------------------------------------- interruptions
 
 CHILD = """
-import multiprocessing, sys, time
+import multiprocessing, signal, sys, time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from gdbook.sweeps import sweep
 import swept_functions
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a test in the background ignores it
 
 def main(kind, file):
     pools = {{
