@@ -7,7 +7,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from benchmarks import harness
+from benchmarks import harness, reference
 
 SUBJECTS = ["series", "engine", "sweep"]
 FOLDER = Path(__file__).resolve().parent.parent / "_build" / "benchmarks"
@@ -21,7 +21,7 @@ def main(names):
     for name in names or SUBJECTS:
         subject, _, part = name.partition(".")
         report = import_module(f"benchmarks.{subject}").report
-        text = f"{harness.machine()}\n\n{report(*[part] * bool(part))}\n"
+        text = f"{harness.machine(reference.description())}\n\n{report(*[part] * bool(part))}\n"
         print(text)
         (FOLDER / f"{name}.md").write_text(text, encoding="utf-8")
 

@@ -113,14 +113,15 @@ def reference_loop():
     return best
 
 
-def machine():
+def machine(compiler=""):
     """One paragraph: processor, its vector instructions, versions, compiler, reference loop."""
     from benchmarks import reference
 
     versions = ", ".join(f"{name} {v}" for name in PACKAGES if (v := installed(name)))
+    versions += f"; {compiler}" * bool(compiler)
     return (
         f"{_processor()}, {reference.level()[0]}, {os.cpu_count()} cores, {platform.system()}, "
-        f"Python {platform.python_version()}; {versions}; {reference.description()}. "
+        f"Python {platform.python_version()}; {versions}. "
         f"A million turns of a plain Python loop: {1e3 * reference_loop():.0f} ms."
     )
 
