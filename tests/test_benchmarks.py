@@ -216,8 +216,9 @@ def test_report_of_the_engine(case):
 
 
 def test_machine_is_described():
-    text = harness.machine()
+    text = harness.machine(reference.description())
     assert reference.level()[0] in text and reference.description() in text
+    assert reference.description() not in harness.machine()
 
 
 def test_units():
