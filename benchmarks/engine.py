@@ -1,9 +1,11 @@
 """Many orbits: the engine against C, NumPy, scalar Numba, JAX and pynamicalsys."""
 
+import gc
 import itertools
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -102,6 +104,12 @@ def way(name, steps, make, *arguments, base=OURS, **options):
     return Candidate(name, steps, partial(make, *arguments, **options), base)
 
 
+def settle():
+    """Let the threads of the last candidate come to rest, and its memory go."""
+    gc.collect()
+    time.sleep(0.1)
+
+
 def compare(case, candidates, judge, repeats=REPEATS):
     """Rows of a table: time for a step of one orbit, ratio, bar, and what `judge` says.
 
@@ -115,7 +123,7 @@ def compare(case, candidates, judge, repeats=REPEATS):
         except (ImportError, Missing) as reason:
             calls.pop(candidate.name, None)
             missing[candidate.name] = str(reason)
-    timings = in_turn(calls, repeats)
+    timings = in_turn(calls, repeats, before=settle)
     per_step = {
         c.name: timings[c.name].median
         / (c.steps(results[c.name]) if callable(c.steps) else c.steps)
