@@ -6,7 +6,6 @@ What a page does is seen once (``visit``) and then asked about by small tests.
 import ast
 import html.parser
 import json
-import os
 import re
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -450,27 +449,41 @@ def test_basin_picture_never_blocks(live_page, page_name):
     for figure in each_figure(live_page):
         if figure.locator('[data-live="DescentExplorer2D"]').count() == 0:
             continue
-        # Other programs may take the processor in between: one of these tries must be good, but
-        # while more want it than there are processors, a clock says nothing of this one.
-        for _ in range(6):
-            longest, redraw = times_of_moving(figure)
-            if longest <= 50 and redraw <= 1000 / 60:
-                break
-        busy = hasattr(os, "getloadavg") and os.getloadavg()[0] > os.cpu_count()
-        assert longest <= 50 or busy
-        assert redraw <= 1000 / 60 or busy
+        # Other programs may take the processor in between: the best of three tries counts.
+        longest, redraw = map(min, zip(*(times_of_moving(figure) for _ in range(3)), strict=True))
+        assert longest <= 50
+        assert redraw <= 1000 / 60
 
 
 def times_of_moving(figure):
-    """Longest task and median redraw in milliseconds while a slider moves ten times."""
+    """Longest task and median redraw in milliseconds while a slider moves ten times.
+
+    Of a task the time counts that its thread had the processor, whatever else runs meanwhile.
+    """
     page = figure.page
-    page.evaluate("seen.longTasks.length = 0")
+    browser = page.context.browser
+    browser.start_tracing(
+        page=page, categories=["disabled-by-default-devtools.timeline", "toplevel"]
+    )
     shown_sliders(figure)[0].focus()
     for _ in range(10):
         page.keyboard.press("ArrowLeft")
         page.wait_for_timeout(30)
     page.wait_for_timeout(1500)
-    longest = max((duration for _, duration in page.evaluate("seen.longTasks")), default=0)
+    events = json.loads(browser.stop_tracing())["traceEvents"]
+    main = {
+        (event["pid"], event["tid"])
+        for event in events
+        if event["name"] == "thread_name" and event["args"]["name"] == "CrRendererMain"
+    }
+    tasks = [
+        event["tdur"] / 1000
+        for event in events
+        if (event["pid"], event["tid"]) in main
+        and event["name"].endswith("RunTask")
+        and "tdur" in event
+    ]
+    longest = max(tasks)
     redraw = figure.locator("[data-live]").evaluate("(root) => root.liveFigure.timings.redraw")
     return longest, sorted(redraw[-10:])[5]
 
