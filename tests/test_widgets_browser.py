@@ -5,36 +5,9 @@ import json
 import pytest
 
 import gdbook as gd
+from tests.figure_page import picture, state, status
 
 pytest.importorskip("playwright")
-
-ADDRESS = "http://figures.test/"
-PAGE = """<!doctype html>
-<html lang="en" data-theme="light"><head><title>Figures</title><link rel="icon" href="data:,">
-<style>body, figure { margin: 0 !important }</style></head><body>
-<figure id="live-1"><main id="here"></main></figure></body></html>"""
-
-# A model with anywidget's interface; the figure's clean-up function stays at hand.
-START = """async ({ state, css, esm, shared }) => {
-  const bus = new EventTarget(), wrapped = new Map();
-  const model = {
-    get: (name) => state[name],
-    set: (name, value) => {
-      state[name] = value;
-      bus.dispatchEvent(new Event(`change:${name}`));
-      bus.dispatchEvent(new Event("change"));
-    },
-    save_changes() {},
-    on: (type, f) => { wrapped.set(f, () => f()); bus.addEventListener(type, wrapped.get(f)); },
-    off: (type, f) => bus.removeEventListener(type, wrapped.get(f)),
-  };
-  document.head.append(Object.assign(document.createElement("style"), { textContent: css }));
-  const address = URL.createObjectURL(new Blob([esm], { type: "text/javascript" }));
-  const el = document.getElementById("here");
-  if (shared !== null) el.parentElement.className = "live-figure";
-  window.model = model;
-  window.stop = await (await import(address)).default.render({ model, el });
-}"""
 
 catalogue = gd.catalogue
 FIGURES = {
@@ -52,61 +25,6 @@ FIGURES = {
         catalogue.quadratic(), start=1.0, learning_rate=0.5
     ),
 }
-
-
-@pytest.fixture
-def show(browser):
-    """Open a page with one figure; when the test ends, nothing may have gone wrong on it."""
-    problems, contexts = [], []
-
-    def open_page(figure, width=1000, shared=None, **options):
-        context = browser.new_context(viewport={"width": width, "height": 900}, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on(
-            "console",
-            lambda message: problems.append(message.text) if message.type == "error" else None,
-        )
-        page.on(
-            "request",
-            lambda request: (
-                None
-                if request.url.startswith((ADDRESS, "data:", "blob:"))
-                else problems.append(request.url)
-            ),
-        )
-        page.route(ADDRESS, lambda route: route.fulfill(body=PAGE, content_type="text/html"))
-        page.goto(ADDRESS + (shared or ""))
-        state = figure.get_state()
-        del state["layout"]
-        data = {"state": state, "css": figure._css, "esm": figure._esm, "shared": shared}
-        page.evaluate(START, data)
-        page.wait_for_function(
-            "document.querySelector('[data-live]').liveFigure.timings.redraw.length"
-        )
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert problems == []
-
-
-def state(page):
-    """State of the figure after it has drawn."""
-    page.evaluate("() => new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r)))")
-    return page.evaluate("document.querySelector('[data-live]').liveFigure.state()")
-
-
-def picture(page, canvas=0):
-    """Pixels of a canvas as text."""
-    state(page)
-    return page.evaluate(f"document.querySelectorAll('canvas')[{canvas}].toDataURL()")
-
-
-def status(page):
-    return page.locator("[data-status]").inner_text()
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -1,0 +1,45 @@
+"""A live figure alone on a page, as Jupyter gives it: what its browser tests share."""
+
+ADDRESS = "http://figures.test/"
+PAGE = """<!doctype html>
+<html lang="en" data-theme="light"><head><title>Figures</title><link rel="icon" href="data:,">
+<style>body, figure { margin: 0 !important }</style></head><body>
+<figure id="live-1"><main id="here"></main></figure></body></html>"""
+
+# A model with anywidget's interface; the figure's clean-up function stays at hand.
+START = """async ({ state, css, esm, shared }) => {
+  const bus = new EventTarget(), wrapped = new Map();
+  const model = {
+    get: (name) => state[name],
+    set: (name, value) => {
+      state[name] = value;
+      bus.dispatchEvent(new Event(`change:${name}`));
+      bus.dispatchEvent(new Event("change"));
+    },
+    save_changes() {},
+    on: (type, f) => { wrapped.set(f, () => f()); bus.addEventListener(type, wrapped.get(f)); },
+    off: (type, f) => bus.removeEventListener(type, wrapped.get(f)),
+  };
+  document.head.append(Object.assign(document.createElement("style"), { textContent: css }));
+  const address = URL.createObjectURL(new Blob([esm], { type: "text/javascript" }));
+  const el = document.getElementById("here");
+  if (shared !== null) el.parentElement.className = "live-figure";
+  window.model = model;
+  window.stop = await (await import(address)).default.render({ model, el });
+}"""
+
+
+def state(page):
+    """State of the figure after it has drawn."""
+    page.evaluate("() => new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r)))")
+    return page.evaluate("document.querySelector('[data-live]').liveFigure.state()")
+
+
+def picture(page, canvas=0):
+    """Pixels of a canvas as text."""
+    state(page)
+    return page.evaluate(f"document.querySelectorAll('canvas')[{canvas}].toDataURL()")
+
+
+def status(page):
+    return page.locator("[data-status]").inner_text()
