@@ -1,0 +1,1 @@
+"""The factorisation model: its invariant ellipse and its critical learning rate."""

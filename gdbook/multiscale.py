@@ -1,0 +1,1 @@
+"""Gradient descent on objectives with two scales."""
