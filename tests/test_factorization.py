@@ -1,0 +1,259 @@
+"""The invariant ellipse and the critical learning rate against identities that are exact."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import sympy as sp
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gdbook import Objective, catalogue, descend_many
+from gdbook.factorization import InvariantEllipse, critical_learning_rate
+
+CASES = [(0.1, 1.0), (0.9, 1.0), (1.9, 1.0), (0.3, 5.0), (3.0, 0.4)]
+
+
+def step(points, ellipse):
+    objective = catalogue.scalar_factorization(ellipse.product)
+    return points - ellipse.learning_rate * objective.gradient(points)
+
+
+# The ellipse
+
+
+def test_expression_is_multiplied_by_a_positive_factor():
+    Q = InvariantEllipse.expression
+    x, y, mu, h = sp.symbols("x y mu h", real=True)
+    assert Q.free_symbols == {x, y, mu, h}
+    image = catalogue.scalar_factorization().map("h")
+    after = Q.subs({x: image[0], y: image[1]}, simultaneous=True)
+    factor = 1 + h**2 * x * y * (x * y - mu)
+    assert sp.expand(h * (after - factor * Q)) == 0
+    least = 1 - h**2 * mu**2 / 4
+    assert sp.expand(factor - least - h**2 * (x * y - mu / 2) ** 2) == 0
+    assert InvariantEllipse(1.0).expression is Q
+
+
+def test_expression_is_the_zero_set_of_an_objective():
+    Q = Objective(InvariantEllipse.expression, "x y", {"h": 0.7, "mu": 2})
+    ellipse = InvariantEllipse(0.7, 2)
+    starts = np.random.default_rng(0).normal(size=(20, 2))
+    np.testing.assert_allclose(Q.value(starts), ellipse.level(starts), rtol=1e-13, atol=1e-13)
+
+
+@pytest.mark.parametrize("h, mu", CASES)
+def test_points_are_on_the_ellipse_and_angles_are_tripled(h, mu):
+    ellipse = InvariantEllipse(h, mu)
+    angles = np.linspace(0, 2 * np.pi, 200, endpoint=False).reshape(20, 10)
+    points = ellipse.points(angles)
+    assert points.shape == (20, 10, 2)
+    np.testing.assert_allclose(ellipse.level(points) * h / 4, 0, atol=1e-14)
+    np.testing.assert_allclose(ellipse.angles(points), angles, atol=1e-14)
+    np.testing.assert_allclose(ellipse.angles(7 * points), angles, atol=1e-14)
+    np.testing.assert_allclose(step(points, ellipse), ellipse.points(np.pi - 3 * angles), rtol=1e-9)
+
+
+@pytest.mark.parametrize("h, mu", CASES)
+def test_tips_and_area(h, mu):
+    ellipse = InvariantEllipse(h, mu)
+    a, b = ellipse.semi_axes
+    # The tips on the diagonal are the unstable 2-cycle of the cubic map.
+    tip = math.sqrt(mu + 2 / h)
+    np.testing.assert_allclose(ellipse.points([0, np.pi]), [[tip, tip], [-tip, -tip]], atol=1e-13)
+    assert a == pytest.approx(math.sqrt(2) * tip, rel=1e-15)
+    corner = ellipse.points(np.pi / 2)
+    assert corner[0] == pytest.approx(-corner[1]) and math.hypot(*corner) == pytest.approx(b)
+    boundary = ellipse.points(np.linspace(0, 2 * np.pi, 1000, endpoint=False))
+    x, y = boundary.T
+    polygon = abs(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1))) / 2
+    assert ellipse.area == pytest.approx(polygon, rel=1e-5)
+
+
+@pytest.mark.parametrize("h", [0.01, 0.5, 1.0, 1.5, 1.9, 1.999])
+def test_normal_exponent_is_the_mean_of_the_logarithm_of_the_factor(h):
+    # By the trapezium rule, exact here up to |z|^-n.
+    phi = (np.arange(20_000) + 0.5) * np.pi / 10_000
+    mean = np.mean(np.log(1 + 2 * h * np.cos(phi) + 4 * np.cos(phi) ** 2))
+    assert InvariantEllipse(h).normal_exponent == pytest.approx(mean, abs=1e-9)
+    alpha = math.acos(h / 2)
+    roots = np.roots([1, np.exp(1j * alpha), 1])
+    assert InvariantEllipse(h).normal_exponent == pytest.approx(2 * np.log(abs(roots)).max())
+
+
+def test_normal_exponents_in_closed_form():
+    assert InvariantEllipse(1.5).normal_exponent == pytest.approx(math.log(2), rel=1e-15)
+    assert InvariantEllipse(0.75, 2).normal_exponent == pytest.approx(math.log(2), rel=1e-15)
+    golden = (1 + math.sqrt(5)) / 2
+    assert InvariantEllipse(1e-9).normal_exponent == pytest.approx(2 * math.log(golden))
+    assert InvariantEllipse(np.nextafter(2, 0)).normal_exponent == pytest.approx(0, abs=1e-7)
+
+
+@pytest.mark.parametrize("h", [0.3, 1.3])
+def test_both_exponents_make_up_the_mean_change_of_area(h):
+    ellipse = InvariantEllipse(h)
+    points = ellipse.points((np.arange(20_000) + 0.5) * np.pi / 10_000)
+    change = np.eye(2) - h * catalogue.scalar_factorization().hessian(points)
+    mean = np.mean(np.log(np.abs(np.linalg.det(change))))
+    assert math.log(3) + ellipse.normal_exponent == pytest.approx(mean, abs=1e-3)
+
+
+@pytest.mark.parametrize("h, mu", CASES)
+def test_inside_stays_inside_and_outside_outside(h, mu):
+    ellipse = InvariantEllipse(h, mu)
+    starts = np.random.default_rng(1).uniform(-2, 2, (2000, 2)) * ellipse.semi_axes[0]
+    inside = ellipse.contains(starts)
+    assert 50 < inside.sum() < 1900
+    clear = np.abs(ellipse.level(starts)) > 1e-9
+    assert (ellipse.contains(step(starts, ellipse)) == inside)[clear].all()
+
+
+@pytest.mark.parametrize("h, mu", CASES)
+def test_inside_is_bounded_and_outside_diverges(h, mu):
+    ellipse = InvariantEllipse(h, mu)
+    a = ellipse.semi_axes[0]
+    starts = np.random.default_rng(2).uniform(-1, 1, (2000, 2)) * a
+    orbits = descend_many(catalogue.scalar_factorization(mu), starts, h, 3000, progress=False)
+    np.testing.assert_array_equal(orbits.diverged, ~ellipse.contains(starts))
+
+
+# Shares
+
+
+@pytest.mark.parametrize("h, mu", CASES)
+def test_share_of_rectangles(h, mu):
+    ellipse = InvariantEllipse(h, mu)
+    size = 2 * ellipse.semi_axes[0]
+    whole = ellipse.area / (4 * size**2)
+    assert ellipse.share((-size, size, -size, size)) == pytest.approx(whole, rel=1e-13)
+    assert ellipse.share((0, size, -size, size)) == pytest.approx(whole, rel=1e-13)
+    tiny = 0.1 * ellipse.semi_axes[1]
+    assert ellipse.share((-tiny, tiny, 0, tiny)) == pytest.approx(1, rel=1e-13)
+    assert ellipse.share((size, 2 * size, size, 2 * size)) == pytest.approx(0, abs=1e-13)
+    parts = [
+        ellipse.share((left, left + size, bottom, bottom + size))
+        for left in (-size, 0)
+        for bottom in (-size, 0)
+    ]
+    assert sum(parts) / 4 == pytest.approx(whole, rel=1e-13)
+    assert parts[0] == pytest.approx(parts[3]) and parts[1] == pytest.approx(parts[2])
+
+
+def test_share_of_a_circle():
+    circle = InvariantEllipse(1e-8)  # nearly round, of radius 2e4
+    r = circle.semi_axes[0]
+    assert circle.share((0, r, 0, r)) == pytest.approx(math.pi / 4, rel=1e-7)
+    half = r / math.sqrt(2)
+    assert circle.share((-half, half, -half, half)) == pytest.approx(1, rel=1e-7)
+    corner = 0.5  # the square [r/2, r] x [-r, r] cuts off a segment of 120 degrees
+    segment = (math.pi / 3 - math.sqrt(3) / 4) / (2 * corner)
+    assert circle.share((corner * r, r, -r, r)) == pytest.approx(segment, rel=1e-7)
+
+
+@given(st.floats(0.05, 1.95), st.lists(st.floats(-4, 4), min_size=4, max_size=4))
+def test_share_is_that_of_a_grid(h, sides):
+    left, right = sorted(sides[:2])
+    bottom, top = sorted(sides[2:])
+    right, top = right + 0.1, top + 0.1
+    ellipse = InvariantEllipse(h)
+    x = left + (right - left) * (np.arange(200) + 0.5) / 200
+    y = bottom + (top - bottom) * (np.arange(200) + 0.5) / 200
+    counted = ellipse.contains(np.stack(np.meshgrid(x, y), axis=-1)).mean()
+    assert ellipse.share((left, right, bottom, top)) == pytest.approx(counted, abs=0.011)
+
+
+def test_shares_of_the_chapter():
+    assert InvariantEllipse(1.9).share((-2, 2, -2, 2)) == pytest.approx(0.129074, abs=5e-7)
+    assert InvariantEllipse(0.5).share((-4, 4, -4, 4)) == pytest.approx(0.380229, abs=5e-7)
+    limit = InvariantEllipse(1 - 1e-12).share((-3, 3, -3, 3))
+    assert limit == pytest.approx(2 * math.pi * math.sqrt(3) / 36)
+
+
+# Critical learning rates
+
+
+@given(st.floats(-20, 20), st.floats(-20, 20), st.floats(0.1, 5))
+def test_ellipse_passes_through_a_start_at_its_critical_rate(x, y, mu):
+    (h,) = critical_learning_rate([[x, y]], mu)
+    assert 0 < h <= 1 / mu
+    assert InvariantEllipse(h * (1 - 1e-6), mu).contains([x, y])
+    if h < 1 / mu:
+        scale = 4 / h  # of the terms of Q
+        assert abs(InvariantEllipse(h, mu).level([x, y])) < 1e-12 * scale
+        assert not InvariantEllipse(h * (1 + 1e-6), mu).contains([x, y])
+
+
+def test_critical_rates_in_closed_form():
+    y = np.linspace(0.1, 0.5, 6)
+    minima = np.stack([1 / y, y], axis=-1)
+    np.testing.assert_allclose(critical_learning_rate(minima), 4 / (1 / y**2 + y**2), rtol=1e-15)
+    assert critical_learning_rate([0.0, 0.0], 4) == 0.25
+    assert critical_learning_rate([[[3.0, 3.0]]]).shape == (1, 1)
+    # On the diagonal orbits are bounded for |x| < sqrt(1 + 2/h).
+    np.testing.assert_allclose(critical_learning_rate([[3.0, 3.0]]), [2 / (9 - 1)], rtol=1e-15)
+    # On the other diagonal, for |x| < sqrt(2/h - 1).
+    np.testing.assert_allclose(critical_learning_rate([[3.0, -3.0]]), [2 / (9 + 1)], rtol=1e-15)
+
+
+@pytest.mark.parametrize("mu", [0.4, 1.0, 2.3])
+def test_starts_converge_below_and_diverge_above(mu):
+    starts = np.random.default_rng(3).uniform(-6, 6, (4000, 2))
+    critical = critical_learning_rate(starts, mu)
+    split = critical < 1 / mu
+    starts, critical = starts[split], critical[split]
+    objective = catalogue.scalar_factorization(mu)
+    below = descend_many(objective, starts, 0.97 * critical, 20_000, progress=False)
+    above = descend_many(objective, starts, 1.03 * critical, 20_000, progress=False)
+    assert below.converged.all() and above.diverged.all()
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.3, np.pi / 4, 2.0])
+def test_far_away_the_product_with_the_sharpness_lies_between_four_and_six(angle):
+    start = 1e4 * np.array([np.cos(angle), np.sin(angle)])
+    sharpness = catalogue.scalar_factorization().sharpness(start)
+    expected = 2 + 2 * math.sqrt(1 + 3 * math.sin(2 * angle) ** 2)
+    assert critical_learning_rate(start) * sharpness == pytest.approx(expected, rel=1e-7)
+
+
+def test_starts_that_are_very_large_or_no_numbers():
+    rates = critical_learning_rate(
+        [[1e200, 1e200], [1e200, -1e-200], [np.inf, 0.0], [np.inf, np.inf], [np.nan, 0.0]]
+    )
+    assert rates[:4].tolist() == [0.0] * 4 and np.isnan(rates[4])
+    assert not InvariantEllipse(1.0).contains([[1e200, 1e200], [np.nan, 0.0]]).any()
+    assert critical_learning_rate(np.zeros((0, 2))).shape == (0,)
+
+
+# Arguments
+
+
+def test_an_ellipse_cannot_be_changed():
+    ellipse = InvariantEllipse(np.float32(0.5))
+    assert ellipse == InvariantEllipse(0.5) and type(ellipse.learning_rate) is float
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        ellipse.product = 2
+
+
+@pytest.mark.parametrize(
+    "error, message, call",
+    [
+        (ValueError, "learning_rate must be below 2/product = 2", lambda: InvariantEllipse(2.0)),
+        (ValueError, "2/product = 0.5, .* not 0.7", lambda: InvariantEllipse(0.7, 4)),
+        (ValueError, "learning_rate must be positive", lambda: InvariantEllipse(0.0)),
+        (ValueError, "product must be positive", lambda: InvariantEllipse(1.0, -1)),
+        (TypeError, "learning_rate must be one number", lambda: InvariantEllipse([1.0])),
+        (TypeError, "product must be real", lambda: InvariantEllipse(1.0, "x")),
+        (ValueError, "points must have 2", lambda: InvariantEllipse(1.0).level([1.0])),
+        (ValueError, "points must have 2", lambda: InvariantEllipse(1.0).angles([1.0])),
+        (TypeError, "angles must be real", lambda: InvariantEllipse(1.0).points("x")),
+        (ValueError, "limits must be", lambda: InvariantEllipse(1.0).share((0, 1))),
+        (ValueError, "limits must be", lambda: InvariantEllipse(1.0).share((1, 0, 0, 1))),
+        (ValueError, "limits must be", lambda: InvariantEllipse(1.0).share((0, np.inf, 0, 1))),
+        (ValueError, "starts must have 2", lambda: critical_learning_rate([1.0])),
+        (ValueError, "product must be positive", lambda: critical_learning_rate([1.0, 1.0], 0)),
+    ],
+)
+def test_bad_input_is_named(error, message, call):
+    with pytest.raises(error, match=message):
+        call()
