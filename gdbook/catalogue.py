@@ -4,12 +4,18 @@ Each function returns an :class:`~gdbook.objective.Objective`; its docstring giv
 objective comes from and the constants that are known of it.
 """
 
-from gdbook.objective import Objective
+import re
+
+import sympy
+
+from gdbook import arguments
+from gdbook.objective import Objective, require_formula
 
 __all__ = [
     "cosine",
     "double_well",
     "huber",
+    "multiscale",
     "quadratic",
     "quadratic_bowl",
     "quadratic_plus_cubic",
@@ -160,3 +166,53 @@ def huber(shoulder=1):
     return Objective(
         "Piecewise((x^2/2, Abs(x) <= tau), (tau*Abs(x) - tau^2/2, True))", "x", {"tau": shoulder}
     )
+
+
+def multiscale(macro=None, micro=None, scale=0.01):
+    r""":math:`f(x) = f_0(x) + \epsilon f_1(x/\epsilon)`: a landscape with small, steep ripples.
+
+    The gradient of the ripples is as large as that of the landscape and their sharpness is of the
+    order :math:`1/\epsilon`, so every ripple has its own minimum. With :math:`h \ll \epsilon`
+    gradient descent ends in one of them; with :math:`\epsilon \ll h` it sees them as noise, see
+    :mod:`gdbook.multiscale`. Source: Kong, Tao (2020).
+
+    Parameters
+    ----------
+    macro : Objective or str, optional
+        :math:`f_0`, or its formula in x, or in x and y; by default :math:`x^2/2`.
+    micro : Objective or str, optional
+        :math:`f_1` with as many variables, :math:`2\pi`-periodic in each; by default the sum of
+        their sines.
+    scale : number
+        :math:`\epsilon > 0`, the parameter ``epsilon``.
+
+    Examples
+    --------
+    >>> multiscale()
+    Objective('epsilon*sin(x/epsilon) + x**2/2', 'x', {'epsilon': 0.01})
+    >>> multiscale("(x^2 + y^2)/2", scale=0.1).sharpness([0.0, -0.05 * 3.141592653589793])
+    array(11.)
+    """
+    macro = _formula("x^2/2" if macro is None else macro)
+    sines = " + ".join(f"sin({name})" for name in macro.variables)
+    micro = Objective(sines, macro.variables) if micro is None else _formula(micro)
+    if micro.dimension != macro.dimension:
+        raise ValueError(
+            f"micro must have as many variables as macro, {macro.dimension}, not {micro.dimension}"
+        )
+    arguments.positive(scale, "scale")
+    twice = sorted(set(macro.parameters) & set(micro.parameters))
+    if twice:
+        raise ValueError(f"macro and micro both have a parameter {twice[0]!r}: rename one of them")
+    parameters = {**macro.parameters, **micro.parameters, "epsilon": scale}
+    epsilon = sympy.Symbol("epsilon", real=True)
+    pairs = zip(micro.variables, macro.variables, strict=True)
+    ripples = micro.expression.subs({u: x / epsilon for u, x in pairs}, simultaneous=True)
+    return Objective(macro.expression + epsilon * ripples, macro.variables, parameters)
+
+
+def _formula(given):
+    if isinstance(given, str):
+        return Objective(given, "x y" if re.search(r"\by\b", given) else "x")
+    require_formula(given)
+    return given
