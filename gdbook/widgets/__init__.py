@@ -1,9 +1,17 @@
 """Live figures: the same objective under the reader's hand in JupyterLab and in the plain site."""
 
+from gdbook.widgets.bifurcation_explorer import BifurcationExplorer
 from gdbook.widgets.descent_explorer_1d import DescentExplorer1D
 from gdbook.widgets.descent_explorer_2d import DescentExplorer2D
 from gdbook.widgets.flow_explorer import FlowExplorer
 from gdbook.widgets.live_figure import LiveFigure
 from gdbook.widgets.regime_map import RegimeMap
 
-__all__ = ["DescentExplorer1D", "DescentExplorer2D", "FlowExplorer", "LiveFigure", "RegimeMap"]
+__all__ = [
+    "BifurcationExplorer",
+    "DescentExplorer1D",
+    "DescentExplorer2D",
+    "FlowExplorer",
+    "LiveFigure",
+    "RegimeMap",
+]

@@ -86,8 +86,9 @@ export class Frame {
   }
 
   // A labelled range with its value typed in beside it. `log` makes equal moves multiply by equal factors.
-  // `read` and `write` connect it to the state; by default to the trait `name`.
-  slider({ name, label, limits = this.limits[name], log = false, read, write }) {
+  // `read` and `write` connect it to the state; by default to the trait `name`. `digits()` is how many are shown after
+  // the point.
+  slider({ name, label, limits = this.limits[name], log = false, read, write, digits = () => 3 }) {
     const [lowest, highest, whole] = limits;
     read ??= () => this.get(name);
     write ??= (value) => this.set({ [name]: value });
@@ -109,8 +110,8 @@ export class Frame {
     const show = () => {
       const value = read();
       range.value = toRange(value);
-      range.setAttribute("aria-valuetext", whole ? value : format(value, 3));
-      if (document.activeElement !== number) number.value = Number(Math.abs(value) < 0.1 ? value.toPrecision(3) : value.toFixed(3));
+      range.setAttribute("aria-valuetext", whole ? value : format(value, digits()));
+      if (document.activeElement !== number) number.value = Number(Math.abs(value) < 0.1 ? value.toPrecision(digits()) : value.toFixed(digits()));
     };
     range.addEventListener("input", () => write(clamp(fromRange(Number(range.value)), lowest, highest)));
     number.addEventListener("input", () => {
@@ -216,7 +217,7 @@ export class Frame {
     if (!this.key) return;
     clearTimeout(this.writing);
     this.writing = setTimeout(() => {
-      const short = (value) => [value].flat().map((number) => Number(number.toPrecision(8))).join(",");
+      const short = (value) => [value].flat().map((number) => Number(number.toPrecision(12))).join(",");
       const pairs = Object.entries(this.state()).map(([name, value]) => `${name}=${short(value)}`);
       history.replaceState(history.state, "", this.key + pairs.join("&"));
     }, 300);
