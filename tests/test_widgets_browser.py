@@ -11,6 +11,7 @@ pytest.importorskip("playwright")
 
 catalogue = gd.catalogue
 FIGURES = {
+    "BifurcationExplorer": lambda: gd.widgets.BifurcationExplorer(catalogue.double_well()),
     "RegimeMap": lambda: gd.widgets.RegimeMap(),
     "DescentExplorer1D": lambda: gd.widgets.DescentExplorer1D(
         catalogue.quadratic(), start=1.0, learning_rate=1.5
@@ -18,6 +19,7 @@ FIGURES = {
     "DescentExplorer2D": lambda: gd.widgets.DescentExplorer2D(
         catalogue.scalar_factorization(), start=(0.3, 2.0), learning_rate=0.5
     ),
+    "MultiscaleExplorer": lambda: gd.widgets.MultiscaleExplorer(),
     "FlowExplorer": lambda: gd.widgets.FlowExplorer(
         catalogue.scalar_factorization(), start=(1.6, 0.3), learning_rate=0.3
     ),
@@ -71,7 +73,7 @@ def test_numbers_can_be_typed_and_reset_takes_all_back(name, show):
 @pytest.mark.parametrize("name", FIGURES)
 def test_start_can_be_dragged_and_moved_by_arrow_keys(name, show):
     page = show(FIGURES[name]())
-    canvas = page.locator("canvas").first
+    canvas = page.locator("canvas").nth(START_CANVAS.get(name, 0))
     before = state(page)["start"]
     canvas.focus()
     page.keyboard.press("ArrowRight")
@@ -87,13 +89,19 @@ def test_start_can_be_dragged_and_moved_by_arrow_keys(name, show):
     assert state(page)["start"] not in (before, by_keys)
 
 
+START_CANVAS = {"BifurcationExplorer": 1}
+
+
 def handle(page, name):
     """Where the start stands on the screen."""
-    box = page.locator("canvas").first.bounding_box()
+    box = page.locator("canvas").nth(START_CANVAS.get(name, 0)).bounding_box()
     left, right = box["x"] + 46, box["x"] + box["width"] - 12
     top, bottom = box["y"] + 26, box["y"] + box["height"] - 36
     now = state(page)
     limits = page.evaluate("model.get('limits')")
+    if name == "BifurcationExplorer":
+        low, high = page.evaluate("model.get('_range')")
+        return left + (now["start"] - low) / (high - low) * (right - left), bottom
     if "in one dimension" in name:
         return left, bottom - (now["start"][0] - limits[0]) / (limits[1] - limits[0]) * (
             bottom - top
@@ -102,7 +110,7 @@ def handle(page, name):
         x, y, heights = *now["start"], limits[2:]
     else:
         x, heights = now["start"], page.evaluate("model.get('_value_limits')")
-        y = x * x / 2 if name == "DescentExplorer1D" else (x * x - 1) ** 2 / 4
+        y = x * x / 2 if name in ("DescentExplorer1D", "MultiscaleExplorer") else (x * x - 1) ** 2 / 4
     return (
         left + (x - limits[0]) / (limits[1] - limits[0]) * (right - left),
         bottom - (y - heights[0]) / (heights[1] - heights[0]) * (bottom - top),

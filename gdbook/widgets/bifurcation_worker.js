@@ -13,6 +13,9 @@ const CHAOTIC = 0.01; // a Lyapunov exponent that is certainly positive
 const NEUTRAL = 1e-7; // how far beyond 1 rounding may push a multiplier
 const x = new Float64Array(1);
 const curvature = new Float64Array(1);
+const tail = new Float64Array(TAIL); // the last iterates of the orbit that was followed last
+const beside = new Float64Array(1);
+const round = new Float64Array(rules.longestPeriod + 1);
 
 // One orbit, followed until it is seen what it settles on, from `least` steps on, and for at most `most`:
 // { steps, tail, cycle }, with the last iterates in `tail`. Without `tail` it has diverged; `cycle` is what cycleBeside
@@ -22,7 +25,6 @@ export function settle(start, h, p, { least, most }) {
   let steps = 0;
   for (let goal = least; ; goal *= 2) {
     for (; steps < goal - TAIL; steps++) if (!advance(h, p)) return { steps };
-    const tail = new Float64Array(TAIL);
     for (let k = 0; k < TAIL; k++, steps++) {
       if (!advance(h, p)) return { steps };
       tail[k] = x[0];
@@ -44,14 +46,17 @@ function advance(h, p) {
 // after twice the period before they settle, so parts of a period are tried first.
 export function cycleBeside(tail, h, p, gate) {
   const point = tail.at(-1);
-  const scale = 1 + tail.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  let scale = 1;
+  for (const value of tail) scale = Math.max(scale, 1 + Math.abs(value));
   for (let whole = 1; whole <= rules.longestPeriod; whole++) {
     if (!returns(tail, whole, gate * scale)) continue;
     for (let period = 1; period <= whole; period++) {
       if (whole % period || !returns(tail, period, 0.1 * scale)) continue;
       const cycle = newton(point, period, h, p);
-      const near = cycle && Math.abs(cycle.points[0] - point) < 0.1 * scale;
-      if (near && Math.abs(cycle.multiplier) <= 1 + NEUTRAL) return cycle;
+      const distance = cycle ? Math.abs(cycle.points[0] - point) : Infinity;
+      const attracts = cycle && Math.abs(cycle.multiplier) <= 1 + NEUTRAL;
+      if (attracts && distance < 0.1 * scale) return cycle;
+      if (!attracts && distance <= 1e-13 * scale) return undefined; // it rests on what repels
     }
   }
 }
@@ -63,35 +68,33 @@ function returns(tail, period, tolerance) {
 }
 
 function newton(start, period, h, p) {
-  for (let point = start, round = 0; round < 40; round++) {
-    const { points, multiplier } = around(point, period, h, p);
-    const defect = points.pop() - point;
-    if (Math.abs(defect) <= 1e-13 * (1 + Math.abs(point))) return { period, points, multiplier };
+  for (let point = start, k = 0; k < 40; k++) {
+    const multiplier = goRound(point, period, h, p);
+    const defect = round[period] - point;
+    if (Math.abs(defect) <= 1e-13 * (1 + Math.abs(point))) return { period, points: Array.from(round.subarray(0, period)), multiplier };
     point -= defect / (multiplier - 1);
     if (!(Math.abs(point) <= rules.escapeRadius)) return undefined;
   }
 }
 
-// An orbit that begins at `start`, and the derivative of so many steps.
-function around(start, period, h, p) {
-  const points = [start];
-  const at = [start];
+// Writes an orbit that begins at `start` into `round`, and gives the derivative of so many steps.
+function goRound(start, period, h, p) {
+  beside[0] = round[0] = start;
   let multiplier = 1;
-  for (let k = 0; k < period; k++) {
-    multiplier *= 1 - h * hessian(at, p, curvature)[0];
-    points.push(step(at, h, p, at)[0]);
+  for (let k = 1; k <= period; k++) {
+    multiplier *= 1 - h * hessian(beside, p, curvature)[0];
+    round[k] = step(beside, h, p, beside)[0];
   }
-  return { points, multiplier };
+  return multiplier;
 }
 
 // Mean logarithm of the factor by which neighbouring orbits part in one step, over the given iterates.
 export function exponent(iterates, h, p) {
-  const at = [0];
   let sum = 0;
   let product = 1;
   for (let k = 0; k < iterates.length; k++) {
-    at[0] = iterates[k];
-    product *= Math.abs(1 - h * hessian(at, p, curvature)[0]);
+    beside[0] = iterates[k];
+    product *= Math.abs(1 - h * hessian(beside, p, curvature)[0]);
     if (k % 8 < 7) continue; // one logarithm for eight factors
     sum += Math.log(product);
     product = 1;
@@ -100,15 +103,14 @@ export function exponent(iterates, h, p) {
 }
 
 // The iterates after `burnIn` steps; fewer where the orbit diverges.
-export function lateIterates(start, h, p, burnIn, keep) {
-  const found = new Float64Array(keep);
+export function lateIterates(start, h, p, burnIn, keep, found = new Float64Array(keep)) {
   x[0] = start;
-  for (let k = 0; k < burnIn; k++) if (!advance(h, p)) return found.slice(0, 0);
+  for (let k = 0; k < burnIn; k++) if (!advance(h, p)) return found.subarray(0, 0);
   for (let k = 0; k < keep; k++) {
-    if (!advance(h, p)) return found.slice(0, k);
+    if (!advance(h, p)) return found.subarray(0, k);
     found[k] = x[0];
   }
-  return found;
+  return found.length > keep ? found.subarray(0, keep) : found;
 }
 
 // What the orbit from `start` is in the long run: { label, period, multiplier, points } of a cycle that attracts it,
@@ -157,19 +159,23 @@ export function diagramColumns({ limits, size: [columns, rows], start, others, p
   return piece;
 }
 
+let room = new Float64Array(0); // for the iterates of one orbit after the other
+
 // Counts the visits of one orbit to each height, those of an even spread over the whole diagram as 1. Where a cycle
 // attracts the orbit its points stand for all iterates that are still to come.
 export function visit(counts, { low, scale, weight }, start, h, p, pass) {
   const settled = settle(start, h, p, pass);
   if (!settled.tail) return { regime: "diverged", period: 0 };
-  const late = settled.cycle ? [] : lateIterates(settled.tail.at(-1), h, p, 0, pass.keep);
+  if (room.length < pass.keep) room = new Float64Array(pass.keep);
+  const late = settled.cycle ? [] : lateIterates(settled.tail.at(-1), h, p, 0, pass.keep, room);
   if (!settled.cycle && late.length < pass.keep) return { regime: "diverged", period: 0 };
   const cycle = settled.cycle ?? cycleBeside(late.subarray(-TAIL), h, p, 1e-3); // some are chaotic for long before they settle
   const seen = cycle ? cycle.points : late;
-  for (const value of seen) {
+  const [rows, each] = [counts.length, weight / seen.length / pass.rates];
+  for (let k = 0; k < seen.length; k++) {
     // a little above the border between two heights, where rounding would decide
-    const row = counts.length - 1 - Math.floor((value - low) * scale + 1e-6);
-    if (row >= 0 && row < counts.length) counts[row] += weight / seen.length / pass.rates;
+    const row = rows - 1 - Math.floor((seen[k] - low) * scale + 1e-6);
+    if (row >= 0 && row < rows) counts[row] += each;
   }
   if (cycle) return { regime: cycle.period === 1 ? "stable" : "periodic", period: cycle.period };
   return { regime: exponent(late.subarray(0, 1000), h, p) > CHAOTIC ? "chaotic" : "periodic", period: 0 };
