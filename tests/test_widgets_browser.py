@@ -110,7 +110,8 @@ def handle(page, name):
         x, y, heights = *now["start"], limits[2:]
     else:
         x, heights = now["start"], page.evaluate("model.get('_value_limits')")
-        y = x * x / 2 if name in ("DescentExplorer1D", "MultiscaleExplorer") else (x * x - 1) ** 2 / 4
+        parabola = name in ("DescentExplorer1D", "MultiscaleExplorer")
+        y = x * x / 2 if parabola else (x * x - 1) ** 2 / 4
     return (
         left + (x - limits[0]) / (limits[1] - limits[0]) * (right - left),
         bottom - (y - heights[0]) / (heights[1] - heights[0]) * (bottom - top),

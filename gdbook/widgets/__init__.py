@@ -5,6 +5,7 @@ from gdbook.widgets.descent_explorer_1d import DescentExplorer1D
 from gdbook.widgets.descent_explorer_2d import DescentExplorer2D
 from gdbook.widgets.flow_explorer import FlowExplorer
 from gdbook.widgets.live_figure import LiveFigure
+from gdbook.widgets.multiscale_explorer import MultiscaleExplorer
 from gdbook.widgets.regime_map import RegimeMap
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     "DescentExplorer2D",
     "FlowExplorer",
     "LiveFigure",
+    "MultiscaleExplorer",
     "RegimeMap",
 ]
