@@ -122,8 +122,16 @@ export default {
       const { learning_rate: h, start, limits, first_step: first } = frame.state();
       ask(start, limits);
       if (now.h !== h || now.start !== start) now = { h, start, ...described(maths, parameters, start, h) };
+      drawDiagram(theme, limits);
+      const beside = [h, start, first, theme.background, cobweb.fitted, series.fitted].join();
+      if (beside !== drawn) drawBeside(theme, now.outcome.label === "diverged" ? 0 : first);
+      drawn = beside;
+      frame.say(`${now.words}: ${besideTwo(h, decimals(view.width), sharpness, origin)}.`, now.colour);
+    };
+    let drawn;
+    const drawDiagram = (theme, limits) => {
+      const { h, name, cycle = [] } = now;
       const colour = theme.regimes[now.colour];
-
       [diagram.x.limits, diagram.y.limits] = [limits.slice(0, 2), limits.slice(2)];
       picture.paint(theme);
       diagram.begin(theme, () => {
@@ -132,15 +140,16 @@ export default {
       if (picture.limits) drawStrip(diagram, picture);
       drawDoublings(diagram, theme, model.get("_doublings"));
       diagram.line([h, h], limits.slice(2), { colour: theme.foreground, width: 1.5 });
-      if (now.cycle) diagram.points(now.cycle.map(() => h), now.cycle, { colour, radius: 3.5 });
-      if (between(h, limits[0] - 1e-12, limits[1] + 1e-12)) {
+      diagram.points(cycle.map(() => h), cycle, { colour, radius: 3.5 });
+      if (h >= limits[0] && h <= limits[1]) {
         const align = h < limits[0] + 0.72 * view.width ? "left" : "right";
-        diagram.text(now.name, h, limits[3], { align, dx: align === "left" ? 13 : -13, dy: 24, size: 14 });
+        diagram.text(name, h, limits[3], { align, dx: align === "left" ? 13 : -13, dy: 24, size: 14 });
         diagram.handle(h, limits[3], colour);
       }
       view.drawSelection(theme);
-
-      const from = now.outcome.label === "diverged" ? 0 : first;
+    };
+    const drawBeside = (theme, from) => {
+      const { h, start } = now;
       const seen = from ? now.late : now.orbit.filter((x) => Math.abs(x) < 1e9);
       late.setAttribute("aria-pressed", from > 0);
       drawCobweb(cobweb, theme, maths, parameters, { h, seen, from, range: [low, high] });
@@ -149,8 +158,7 @@ export default {
       series.begin(theme);
       const steps = seen.map((_, k) => from + k);
       series.line(steps, seen, { colour: theme.regimes["gradient descent"], width: 1.2 });
-      series.points(steps, seen, { colour, radius: 2.5 });
-      frame.say(`${now.words}: ${besideTwo(h, decimals(view.width), sharpness, origin)}.`, now.colour);
+      series.points(steps, seen, { colour: theme.regimes[now.colour], radius: 2.5 });
     };
     frame.request();
     return () => frame.remove();
@@ -173,6 +181,10 @@ function described(maths, parameters, start, h) {
 function inWords({ label, period, multiplier, points, exponent }, h) {
   if (h === 0) return { name: "at rest", colour: "stable", words: "Does not move" };
   if (label === "diverged") return { name: "diverges", colour: "diverged", words: "Diverges after thousands of steps" };
+  if (label === "resting") {
+    const words = `Rests on an unstable point, ${format(points[0], 3)}, with multiplier ${format(multiplier, 3)}`;
+    return { name: "at rest", colour: "edge", words };
+  }
   if (label === "chaotic")
     return { name: "chaotic", colour: "chaotic", words: `Chaotic, with Lyapunov exponent ${format(exponent, 2)}` };
   if (label === "bounded") {

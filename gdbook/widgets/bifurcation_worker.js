@@ -5,7 +5,7 @@
 // follow each orbit longer and longer, { rates, least, most, keep }. Every piece is sent as { job, pass, first, count, shades, regimes, periods }:
 // columns from the left, rows from above. A new message ends the work on the one before.
 
-export const regimeNames = ["stable", "periodic", "chaotic", "diverged"];
+export const regimeNames = ["stable", "periodic", "chaotic", "diverged", "edge"];
 export const OWN = 127; // shades 1 to 127 belong to the orbit of the start, those above to the other starts
 
 const TAIL = 2 * rules.longestPeriod + 1;
@@ -43,7 +43,8 @@ function advance(h, p) {
 
 // The attracting cycle beside the end of an orbit that returns within `gate` after some period: Newton's method finds it,
 // and its multiplier is inside the unit circle. { period, multiplier, points } or nothing. Near a doubling iterates return
-// after twice the period before they settle, so parts of a period are tried first.
+// after twice the period before they settle, so parts of a period are tried first. An orbit that rests on a cycle which
+// repels is on it for ever too: the multiplier tells.
 export function cycleBeside(tail, h, p, gate) {
   const point = tail.at(-1);
   let scale = 1;
@@ -54,11 +55,13 @@ export function cycleBeside(tail, h, p, gate) {
       if (whole % period || !returns(tail, period, 0.1 * scale)) continue;
       const cycle = newton(point, period, h, p);
       const distance = cycle ? Math.abs(cycle.points[0] - point) : Infinity;
-      const attracts = cycle && Math.abs(cycle.multiplier) <= 1 + NEUTRAL;
-      if (attracts && distance < 0.1 * scale) return cycle;
-      if (!attracts && distance <= 1e-13 * scale) return undefined; // it rests on what repels
+      if (distance < (cycle && attracts(cycle) ? 0.1 : 1e-14) * scale) return cycle;
     }
   }
+}
+
+function attracts({ multiplier }) {
+  return Math.abs(multiplier) <= 1 + NEUTRAL;
 }
 
 function returns(tail, period, tolerance) {
@@ -113,12 +116,13 @@ export function lateIterates(start, h, p, burnIn, keep, found = new Float64Array
   return found.length > keep ? found.subarray(0, keep) : found;
 }
 
-// What the orbit from `start` is in the long run: { label, period, multiplier, points } of a cycle that attracts it,
-// or { label, exponent }. As gdbook.attracting_period, which explains the second look.
+// What the orbit from `start` is in the long run: { label, period, multiplier, points } of a cycle that attracts it, or
+// that repels and on which it rests, or { label, exponent }. As gdbook.attracting_period, which explains the second look.
 export function attractor(start, h, p, burnIn = 10000, samples = 10000) {
   const tail = lateIterates(start, h, p, burnIn - TAIL, TAIL);
   if (tail.length < TAIL) return { label: "diverged" };
   const cycle = cycleBeside(tail, h, p, 0.1);
+  if (cycle && !attracts(cycle)) return { ...cycle, label: "resting", period: 0 };
   if (cycle && approaches(tail.at(-1), cycle, h, p, burnIn)) return { label: "cycle", ...cycle };
   const late = lateIterates(tail.at(-1), h, p, 0, samples);
   if (late.length < samples) return { label: "diverged" };
@@ -177,6 +181,7 @@ export function visit(counts, { low, scale, weight }, start, h, p, pass) {
     const row = rows - 1 - Math.floor((seen[k] - low) * scale + 1e-6);
     if (row >= 0 && row < rows) counts[row] += each;
   }
+  if (cycle && !attracts(cycle)) return { regime: "edge", period: 0 };
   if (cycle) return { regime: cycle.period === 1 ? "stable" : "periodic", period: cycle.period };
   return { regime: exponent(late.subarray(0, 1000), h, p) > CHAOTIC ? "chaotic" : "periodic", period: 0 };
 }
@@ -184,7 +189,7 @@ export function visit(counts, { low, scale, weight }, start, h, p, pass) {
 // Density to shade, by its logarithm. Curves get half a shade above and below, so that they do not look like dots.
 function shade(shades, column, count, own, other, regime) {
   const rows = own.length;
-  const curve = regime === "stable" || regime === "periodic";
+  const curve = regime !== "chaotic";
   const strength = (density) => (density > 0 ? Math.min(1, 0.08 + 0.3 * Math.log2(1 + density)) : 0);
   for (let row = 0; row < rows; row++) {
     let full = strength(own[row]);

@@ -132,6 +132,7 @@ export class Plot {
   }
 
   fit() {
+    this.fitted = (this.fitted ?? 0) + 1; // whoever draws only what has changed must draw again
     const scale = window.devicePixelRatio || 1;
     this.width = Math.max(60, this.box.clientWidth);
     this.height = Math.max(60, this.box.clientHeight);

@@ -87,7 +87,8 @@ export class View {
     canvas.addEventListener(
       "touchstart",
       (event) => {
-        if (event.touches.length > 1 || near(...at(event.touches[0]), true)) event.preventDefault();
+        const ours = event.touches.length > 1 || near(...at(event.touches[0]), true);
+        if (ours && event.cancelable) event.preventDefault(); // a page that is scrolling goes on
       },
       { passive: false },
     );
