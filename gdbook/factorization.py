@@ -2,6 +2,7 @@ r"""Gradient descent on factorisations: what is known exactly of :math:`\tfrac12
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -133,7 +134,7 @@ class InvariantEllipse:
         >>> InvariantEllipse(1.0).level([[0.0, 0.0], [2.0, 1.0]])
         array([-3.,  0.])
         """
-        return _LEVEL.with_parameters(mu=self.product, h=self.learning_rate).value(points)
+        return self._level.value(points)
 
     def contains(self, points):
         """Which points are inside: shape (..., 2) to (...) of bool. The ellipse itself is not.
@@ -206,6 +207,10 @@ class InvariantEllipse:
         # The corners run clockwise in the coordinates of the disc, which a reflection gave.
         inside = -sum(_sector(p, q) for p, q in zip(corners, np.roll(corners, -1, 0), strict=True))
         return inside * math.prod(self.semi_axes) / ((right - left) * (top - bottom))
+
+    @cached_property
+    def _level(self):
+        return _LEVEL.with_parameters(mu=self.product, h=self.learning_rate)
 
     def _to_disc(self, points):
         """The linear map that takes the inside to the unit disc."""
