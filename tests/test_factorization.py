@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 import sympy as sp
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gdbook import Objective, catalogue, descend_many
@@ -151,6 +151,7 @@ def test_share_of_a_circle():
     assert circle.share((corner * r, r, -r, r)) == pytest.approx(segment, rel=1e-7)
 
 
+@settings(deadline=None)
 @given(st.floats(0.05, 1.95), st.lists(st.floats(-4, 4), min_size=4, max_size=4))
 def test_share_is_that_of_a_grid(h, sides):
     left, right = sorted(sides[:2])
@@ -173,6 +174,7 @@ def test_shares_of_the_chapter():
 # Critical learning rates
 
 
+@settings(deadline=None)
 @given(st.floats(-20, 20), st.floats(-20, 20), st.floats(0.1, 5))
 def test_ellipse_passes_through_a_start_at_its_critical_rate(x, y, mu):
     (h,) = critical_learning_rate([[x, y]], mu)
