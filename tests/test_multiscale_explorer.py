@@ -199,7 +199,7 @@ def test_the_orbit_comes_to_the_law_of_the_random_map(show):
     "rate, label, words",
     [
         (0.02, "converged", "Stuck: converges to the local minimum 0.6681, where 2/f″ = 0.0265 is"),
-        (0.03, "periodic", "Periodic: a cycle of 2 points, at h/ε = 3 between stuck and chaotic."),
+        (0.03, "periodic", "Periodic: a cycle of 2 points; h/ε = 3."),
         (0.05, "bounded", "Chaotic: Lyapunov exponent 1.0"),
         (0.1, "bounded", "Chaotic: Lyapunov exponent 1.61, ln(h/2ε) = 1.61. T = h/4 = 0.025; "),
     ],
@@ -229,6 +229,7 @@ def test_play_fills_the_histogram_step_by_step(show):
     page, whole = show_settings(show)
     page.get_by_role("button", name="One step").click()
     assert state(page)["steps"] == 0 and state(page)["measured"] is None
+    assert "After step 50 the start is forgotten" in status(page)
     page.get_by_role("button", name="One step").click()
     page.wait_for_function("document.querySelector('[data-live]').liveFigure.state().steps === 1")
     page.get_by_role("button", name="Play").click()

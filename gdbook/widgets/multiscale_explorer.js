@@ -118,7 +118,8 @@ export default {
       drawVisits(visits, theme, long);
       const [words, colour] = describe(formula, { h, scale, p }, now, long);
       // words are read aloud: while steps are being made they change at powers of ten only
-      const key = `${asked} ${timer || long.steps < long.target ? Math.floor(Math.log10(long.steps)) : long.steps}`;
+      const moving = timer || long.steps < long.target;
+      const key = `${asked} ${long.knows} ${moving ? Math.floor(Math.log10(long.steps)) : long.steps}`;
       if (words && key !== spoken) frame.say(words, colour);
       spoken = key;
     };
@@ -193,6 +194,11 @@ class LongOrbit {
     const { count, x, square, logarithm } = this.seen?.sums ?? { count: 0 };
     if (!count) return undefined;
     return { count, variance: square / count - (x / count) ** 2, lyapunov: logarithm / count };
+  }
+
+  // Whether there are enough visits to speak of means.
+  get knows() {
+    return this.measured()?.count >= 50;
   }
 
   density() {
@@ -278,7 +284,9 @@ function drawVisits(plot, theme, long) {
   const curves = [long.gibbs?.density, long.law?.density].filter(Boolean);
   const highest = Math.max(...curves.map((curve) => curve.reduce((a, b) => Math.max(a, b))));
   plot.y.limits = [0, 1.25 * highest];
-  plot.y.label = `density of ${long.steps >= STEPS ? `10${superscript(6)}` : grouped(long.steps)} iterates`;
+  const last = long.steps >= STEPS ? `10${superscript(6)}` : grouped(long.steps);
+  const { burnIn } = long.orbit;
+  plot.y.label = long.steps > burnIn ? `density of iterates ${burnIn + 1} to ${last}` : `density of iterates after ${burnIn}`;
   const [low, high] = plot.x.limits;
   plot.begin(theme, (c) => {
     c.fillStyle = theme.regimes["gradient descent"];
@@ -304,9 +312,11 @@ function describe({ hessian, gradient }, { h, scale, p }, { outcome, end }, long
     return [`Stuck: converges to the local minimum ${format(end, 4)}, ${why}; ${ratio}.`, "stable"];
   }
   if (outcome.label === "periodic")
-    return [`Periodic: a cycle of ${outcome.period} points, at ${ratio} between stuck and chaotic.`, "periodic"];
+    return [`Periodic: a cycle of ${outcome.period} points; ${ratio}.`, "periodic"];
   const measured = long.measured();
-  if (!measured || !long.law) return [];
+  if (!long.knows && long.target < STEPS)
+    return [`Neither settled nor periodic. After step ${long.orbit.burnIn} the start is forgotten and visits count.`, "chaotic"];
+  if (!long.knows || !long.law) return [];
   if (measured.lyapunov <= 0.01)
     return [`Bounded, neither settled nor in a cycle after ${outcome.step} steps; ${ratio}.`, "periodic"];
   const exact = long.law.density ? `random map ${figures(long.law.variance)}` : "the random map leaves the picture";
@@ -323,5 +333,5 @@ function figures(value) {
 }
 
 function grouped(count) {
-  return String(count).replace(/\B(?=(\d{3})+$)/g, " ");
+  return String(count).replace(/\B(?=(\d{3})+$)/g, "\u202f");
 }
