@@ -201,7 +201,7 @@ def test_the_orbit_comes_to_the_law_of_the_random_map(show):
         (0.02, "converged", "Stuck: converges to the local minimum 0.6681, where 2/f″ = 0.0265 is"),
         (0.03, "periodic", "Periodic: a cycle of 2 points; h/ε = 3."),
         (0.05, "bounded", "Chaotic: Lyapunov exponent 1.0"),
-        (0.1, "bounded", "Chaotic: Lyapunov exponent 1.61, ln(h/2ε) = 1.61. T = h/4 = 0.025; "),
+        (0.1, "bounded", "Chaotic: Lyapunov exponent 1.61, ln(h/2ε) = 1.61. T = 0.025; varia"),
     ],
 )
 def test_words_from_stuck_to_chaotic(rate, label, words, show):
@@ -222,7 +222,7 @@ def test_words_where_the_limits_are_left(show):
     settled(page)
     page.locator("input[type=number]").first.fill("0.7")
     page.wait_for_function("!document.querySelector('[data-live]').liveFigure.state().exact")
-    assert "the random map leaves the picture" in status(page)
+    assert "random map off the axes" in status(page)
 
 
 def test_play_fills_the_histogram_step_by_step(show):
@@ -307,3 +307,12 @@ def test_the_address_carries_the_scale(show):
     assert status(page).startswith("Stuck")
     page.locator("input[type=number]").nth(1).fill("0.001")
     page.wait_for_function("location.hash.includes('scale=0.001&start=0.7')")
+
+
+@pytest.mark.parametrize("rate, scale", [(0.00513, 1.23e-5), (0.0241, 0.01), (0.0312, 0.0105)])
+def test_the_words_fit_on_a_phone(rate, scale, show):
+    page = show(gd.widgets.MultiscaleExplorer(learning_rate=rate, scale=scale), width=360)
+    settled(page)
+    assert len(status(page)) > 20
+    heights = page.locator("[data-status]").evaluate("(p) => [p.scrollHeight, p.clientHeight]")
+    assert heights[0] <= heights[1]

@@ -319,10 +319,10 @@ function describe({ hessian, gradient }, { h, scale, p }, { outcome, end }, long
   if (!long.knows || !long.law) return [];
   if (measured.lyapunov <= 0.01)
     return [`Bounded, neither settled nor in a cycle after ${outcome.step} steps; ${ratio}.`, "periodic"];
-  const exact = long.law.density ? `random map ${figures(long.law.variance)}` : "the random map leaves the picture";
+  const exact = long.law.density ? `exact ${figures(long.law.variance)}` : "random map off the axes";
   return [
     `Chaotic: Lyapunov exponent ${format(measured.lyapunov, 2)}, ln(h/2ε) = ${format(Math.log(h / (2 * scale)), 2)}. ` +
-      `T = h/4 = ${figures(h / 4)}; variance ${figures(measured.variance)}, Gibbs ${figures(long.gibbs.variance)}, ${exact}.`,
+      `T = ${figures(h / 4)}; variance ${figures(measured.variance)}, Gibbs ${figures(long.gibbs.variance)}, ${exact}.`,
     "chaotic",
   ];
 }
