@@ -333,6 +333,7 @@ def test_state_is_that_of_python(show):
         (None, 0.9, 0.3, "Converges to 1.000, with multiplier −0.800: h = 0.90 is 0.900 times 2/L"),
         (None, 1.0, 0.3, "is exactly 2/L, with L = f″(1) = 2.00."),
         (None, 1.25, 0.3, "Period 4, attracting with multiplier 0."),
+        ("quadratic", 2.0, 0.3, "Period 2, neutral with multiplier 1.0"),
         (None, 1.9, 0.3, "Chaotic, with Lyapunov exponent 0.8"),
         (None, 1.9, 0.0, "Rests on an unstable point, 0.000, with multiplier 2.900"),
         (None, 2.05, 0.3, "Diverges, beyond 10⁶ at step "),

@@ -51,7 +51,7 @@ export default {
     });
     const series = frame.plot({
       label: "Iterates against the step.",
-      x: { limits: [0, STEPS], label: "step k" },
+      x: { limits: [0, STEPS - 1], label: "step k" },
       y: { limits: [low, high], label: `${variable}ₖ` },
     });
 
@@ -154,7 +154,7 @@ export default {
       late.setAttribute("aria-pressed", from > 0);
       drawCobweb(cobweb, theme, maths, parameters, { h, seen, from, range: [low, high] });
       cobweb.handle(start, low, theme.foreground);
-      series.x.limits = [from, from + STEPS];
+      series.x.limits = [from, from + STEPS - 1];
       series.begin(theme);
       const steps = seen.map((_, k) => from + k);
       series.line(steps, seen, { colour: theme.regimes["gradient descent"], width: 1.2 });
@@ -195,7 +195,8 @@ function inWords({ label, period, multiplier, points, exponent }, h) {
   const factor = `multiplier ${format(Math.abs(multiplier) < 1e-9 ? 0 : multiplier, close ? 6 : 3)}`;
   const place = format(Math.abs(points[0]) < 5e-4 ? 0 : points[0], 3);
   if (period === 1) return { name: "converges", colour: "stable", words: `Converges to ${place}, with ${factor}` };
-  return { name: `period ${period}`, colour: "periodic", words: `Period ${period}, attracting with ${factor}` };
+  const kind = multiplier > 1 - 1e-9 ? "neutral" : "attracting";
+  return { name: `period ${period}`, colour: "periodic", words: `Period ${period}, ${kind} with ${factor}` };
 }
 
 // "h = 1.25 is 1.25 × 2/L, with L = f″(−1)"
