@@ -1,7 +1,10 @@
 """The live bifurcation diagram: its worker against the package, its handles in a browser."""
 
+import base64
 import functools
 import json
+import re
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -263,6 +266,19 @@ def test_the_still_agrees_with_the_worker_on_the_regimes(node):
     kinds = _kinds(diagram.points[..., 0], diagram.diverged)
     found = node(COLUMNS, {"limits": [0, 2.1, *RANGE], "size": [105, 20]})
     assert np.mean(kinds == np.array(found["regimes"])) > 0.97
+
+
+def test_the_still_is_repeatable_and_of_the_size_it_promises():
+    figure = explorer()
+    again = gd.widgets.BifurcationExplorer(catalogue.double_well())
+    assert figure._still == again._still
+    width, height = struct.unpack(">II", base64.b64decode(figure._still)[16:24])
+    assert [width, height] == [2 * size for size in figure._still_size]
+
+
+def test_the_worker_imports_nothing():
+    for text in explorer()._texts.values():
+        assert not re.search(r"^\s*import\b|\bfrom\s+\"", text, flags=re.M)
 
 
 @pytest.mark.parametrize(
