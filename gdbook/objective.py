@@ -334,6 +334,25 @@ class Objective:
             text += source.javascript_function(name, *symbols, expressions, kind=kind)
         return text
 
+    def glsl(self):
+        """Text of the gradient for graphics processors: GLSL ES 3.00, in single precision.
+
+        It defines ``gradient(x, p, out)`` of arrays of float: d coordinates, the parameters in
+        their order (or one number that is not read), and d results.
+
+        Examples
+        --------
+        >>> print(Objective("x^2", "x").glsl())
+        void gradient(float _x[1], float _p[1], out float _out[1]) {
+          float x0 = _x[0];
+          _out[0] = 2.0*x0;
+        }
+        <BLANKLINE>
+        """
+        return source.glsl_function(
+            "gradient", self.variables, self.parameter_symbols, self.gradient_expression
+        )
+
     def __str__(self):
         return f"{self.name}({', '.join(map(str, self.variables))}) = {self.expression}"
 

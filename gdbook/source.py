@@ -1,23 +1,29 @@
-"""From SymPy expressions to Python and JavaScript source text, the same arithmetic in every form.
+"""From SymPy expressions to source text, the same arithmetic in every form.
 
 All forms are printed from one list of shared subexpressions, in one order, with integer powers up
 to 64 written as products. A rational formula of such powers therefore gives the same bits in NumPy,
 in plain Python, under Numba and in a browser; only transcendental functions, and higher powers,
-differ, by their libraries' last digit.
+differ, by their libraries' last digit. The form for graphics processors, GLSL, counts in single
+precision.
 """
 
 import json
 import math
+import re
 
 import numpy
 import sympy
+from sympy.logic.boolalg import Boolean
+from sympy.printing.glsl import GLSLPrinter
 from sympy.printing.jscode import JavascriptCodePrinter
 from sympy.printing.numpy import NumPyPrinter
 from sympy.printing.pycode import PythonCodePrinter
 
 __all__ = [
+    "glsl_function",
     "javascript_function",
     "javascript_header",
+    "javascript_step",
     "numpy_function",
     "program",
     "python_lines",
@@ -78,6 +84,8 @@ def _is_power_of_compound(expression):
 class _Products:
     """Integer powers as products; every printer of this module shares it."""
 
+    _one = "1"
+
     def _print_Rational(self, number):
         # Longer numbers are rounded here: the forms would do it each in its own way, or overflow.
         exact = max(abs(number.p), number.q) < 2**53
@@ -91,11 +99,11 @@ class _Products:
             text = self._print(base)
             text = text if text.isidentifier() else f"({text})"
             product = self._product(text, abs(int(exponent)))
-            return product if exponent > 0 else f"(1/{product})"
+            return product if exponent > 0 else f"({self._one}/{product})"
         if exponent == sympy.Rational(1, 2):
             return super()._print_Pow(expression, **options)
         if exponent == -sympy.Rational(1, 2):
-            return f"(1/{self._print(sympy.sqrt(base))})"
+            return f"({self._one}/{self._print(sympy.sqrt(base))})"
         return self._general_power(self._print(base), self._print(exponent))
 
     def _product(self, base, exponent):
@@ -105,16 +113,20 @@ class _Products:
         return f"({half}*{half})" if exponent % 2 == 0 else f"({half}*{half}*{base})"
 
 
-class _NumPy(_Products, NumPyPrinter):
-    """Reductions as nested calls of two arguments: a number may stand beside an array."""
-
-    def _general_power(self, base, exponent):
-        return f"numpy.power({base}, {exponent})"
+class _Nested:
+    """Reductions as nested calls of two arguments."""
 
     def _nested(self, function, arguments):
         first, *rest = arguments
         text = self._print(first)
         return f"{function}({text}, {self._nested(function, rest)})" if rest else text
+
+
+class _NumPy(_Nested, _Products, NumPyPrinter):
+    """Reductions are nested because a number may stand beside an array."""
+
+    def _general_power(self, base, exponent):
+        return f"numpy.power({base}, {exponent})"
 
     def _print_And(self, expression):
         return self._nested("numpy.logical_and", expression.args)
@@ -160,7 +172,18 @@ _JAVASCRIPT_KEYWORDS = """
 """
 
 
-class _JavaScript(_Products, JavascriptCodePrinter):
+class _Conditional:
+    """Piecewise as nested conditional expressions."""
+
+    def _print_Piecewise(self, expression):
+        *branches, (otherwise, _) = expression.args
+        text = self._print(otherwise)
+        for value, condition in reversed(branches):
+            text = f"({self._print(condition)} ? {self._print(value)} : {text})"
+        return text
+
+
+class _JavaScript(_Conditional, _Products, JavascriptCodePrinter):
     reserved_words = frozenset(_JAVASCRIPT_KEYWORDS.split())
 
     def __init__(self):
@@ -170,12 +193,72 @@ class _JavaScript(_Products, JavascriptCodePrinter):
     def _general_power(self, base, exponent):
         return f"Math.pow({base}, {exponent})"
 
-    def _print_Piecewise(self, expression):
-        *branches, (otherwise, _) = expression.args
-        text = self._print(otherwise)
-        for value, condition in reversed(branches):
-            text = f"({self._print(condition)} ? {self._print(value)} : {text})"
-        return text
+
+class _GLSL(_Conditional, _Nested, _Products, GLSLPrinter):
+    """Every number is a float, and symbols give way to names that the language allows."""
+
+    _one = "1.0"
+
+    def __init__(self, names):
+        functions = {name: f"{name}_" for name in ("sin", "cos", "tan")}
+        super().__init__({"user_functions": {**functions, "sinh": "sinh", "cosh": "cosh"}})
+        self._names = names
+
+    def _print_Symbol(self, symbol):
+        return self._names.get(symbol, symbol.name)
+
+    def _print_Rational(self, number):
+        if max(abs(number.p), number.q) >= 2**53:
+            return self._print_number(number)
+        return f"{number.p}.0" if number.q == 1 else f"{number.p}.0/{number.q}.0"
+
+    _print_Integer = _print_Rational
+
+    def _print_number(self, number):
+        return str(sympy.Float(number, 17))
+
+    _print_Float = _print_NumberSymbol = _print_Pi = _print_Exp1 = _print_number
+
+    def _print_Pow(self, expression, **options):
+        exponent = expression.exp
+        if exponent.is_Integer and abs(exponent) > _LONGEST_PRODUCT:
+            base = self._print(expression.base)
+            power = self._general_power(f"abs({base})", self._print(exponent))
+            return power if exponent % 2 == 0 else f"(sign({base})*{power})"
+        return super()._print_Pow(expression, **options)
+
+    def _general_power(self, base, exponent):
+        return f"pow({base}, {exponent})"
+
+    def _print_tanh(self, expression):
+        # Graphics processors may form it from exponentials, which overflow.
+        return f"tanh(clamp({self._print(expression.args[0])}, -10.0, 10.0))"
+
+    def _print_Max(self, expression):
+        return self._nested("max", expression.args)
+
+    def _print_Min(self, expression):
+        return self._nested("min", expression.args)
+
+
+# The language's own may be wrong in the fourth digit: distance from the nearest multiple of pi, in
+# two parts, and the Taylor polynomial.
+_GLSL_SINE = """\
+float sin_(float x) {
+  float k = floor(x/3.14159265 + 0.5);
+  float r = (x - k*3.140625) - k*9.67653590e-4;
+  float s = r*r;
+  float t = s*(1.0/362880.0 - s/39916800.0);
+  t = r + r*s*(-1.0/6.0 + s*(1.0/120.0 + s*(-1.0/5040.0 + t)));
+  return mod(k, 2.0) == 0.0 ? t : -t;
+}
+float cos_(float x) {
+  return sin_(x + 1.57079633);
+}
+float tan_(float x) {
+  return sin_(x)/cos_(x);
+}
+"""
 
 
 _PYTHON_SETTINGS = {
@@ -323,3 +406,74 @@ def javascript_function(name, variables, parameters, expressions, *, kind="array
         lines.append("return _out;")
     body = "\n".join("  " + line for line in lines)
     return f"export function {name}({signature}) {{\n{body}\n}}\n"
+
+
+def javascript_step(variables, parameters, gradient):
+    """A block of JavaScript that moves an orbit by one step, in scalars, for the inside of a loop.
+
+    The same bits as the function of kind ``"step"``. The loop has the coordinates in ``_x0``,
+    ``_x1``, ..., the learning rate in ``_h`` and the parameters in the properties of ``_p``.
+
+    Examples
+    --------
+    >>> x, L = sympy.symbols("x L", real=True)
+    >>> print(javascript_step([x], [L], [2 * L * x]))
+    {
+      const x = _x0;
+      const L = _p["L"];
+      _x0 = x - _h*(2*L*x);
+    }
+    """
+    printer = _JavaScript()
+    assignments, outputs = program(gradient)
+    names = [printer.doprint(symbol) for symbol in variables]
+    lines = [f"const {local} = _x{i};" for i, local in enumerate(names)]
+    lines += [
+        f"const {printer.doprint(symbol)} = _p[{json.dumps(symbol.name)}];" for symbol in parameters
+    ]
+    lines += [f"const {symbol} = {printer.doprint(value)};" for symbol, value in assignments]
+    lines += [
+        f"_x{i} = {local} - _h*({printer.doprint(output)});"
+        for i, (local, output) in enumerate(zip(names, outputs, strict=True))
+    ]
+    return "{\n" + "".join(f"  {line}\n" for line in lines) + "}"
+
+
+def glsl_function(name, variables, parameters, expressions):
+    """Text of a function in GLSL ES 3.00, the language of WebGL2, in single precision.
+
+    Parameters
+    ----------
+    name : str
+        The function is called ``name(x, p, out)``, with arrays of float: one number for each
+        variable, for each parameter (or one that is not read) and for each expression.
+    variables, parameters : sequence of sympy.Symbol
+    expressions : sequence of sympy.Expr
+
+    Examples
+    --------
+    >>> x, L = sympy.symbols("x L", real=True)
+    >>> print(glsl_function("gradient", [x], [L], [2 * L * x]))
+    void gradient(float _x[1], float _p[1], out float _out[1]) {
+      float x0 = _x[0];
+      float p0 = _p[0];
+      _out[0] = 2.0*p0*x0;
+    }
+    <BLANKLINE>
+    """
+    names = {symbol: f"x{i}" for i, symbol in enumerate(variables)}
+    names |= {symbol: f"p{i}" for i, symbol in enumerate(parameters)}
+    printer = _GLSL(names)
+    assignments, outputs = program(expressions)
+    lines = [f"float x{i} = _x[{i}];" for i in range(len(variables))]
+    lines += [f"float p{i} = _p[{i}];" for i in range(len(parameters))]
+    for symbol, value in assignments:
+        kind = "bool" if isinstance(value, Boolean) and not value.is_Symbol else "float"
+        lines.append(f"{kind} {symbol} = {printer.doprint(value)};")
+    lines += [f"_out[{i}] = {printer.doprint(output)};" for i, output in enumerate(outputs)]
+    body = "".join(f"  {line}\n" for line in lines)
+    sine = _GLSL_SINE if re.search(r"\b(sin|cos|tan)_\(", body) else ""
+    return (
+        f"{sine}void {name}(float _x[{len(variables)}], float _p[{max(1, len(parameters))}], "
+        f"out float _out[{len(outputs)}]) {{\n{body}}}\n"
+    )

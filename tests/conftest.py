@@ -15,9 +15,10 @@ def show(browser):
     """Open a page with one figure; when the test ends, nothing may have gone wrong on it."""
     problems, contexts = [], []
 
-    def open_page(figure, width=1000, shared=None, **options):
+    def open_page(figure, width=1000, shared=None, init="", **options):
         context = browser.new_context(viewport={"width": width, "height": 900}, **options)
         contexts.append(context)
+        context.add_init_script(init)
         page = context.new_page()
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on(

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 from fractions import Fraction
 
 import numba
@@ -93,6 +94,21 @@ def test_creases_have_one_sided_derivatives(text, point, gradient, hessian):
     assert f.gradient([point]) == gradient
     assert f.gradient_at([point]) == [gradient]
     assert f.hessian([point]) == hessian
+
+
+@pytest.mark.parametrize("f", EVERY, ids=names)
+def test_text_for_graphics_processors_declares_what_it_uses(f):
+    text = f.glsl()
+    text = text[text.index("void gradient") :]
+    words = set(re.findall(r"(?<![\w.])[A-Za-z_]\w*", text))
+    declared = set(re.findall(r"(?:float|bool) (\w+) =", text)) | {"_x", "_p", "_out", "gradient"}
+    language = "void float bool out sin_ cos_ exp log tanh sqrt abs min max pow clamp sign"
+    assert words - declared <= set(language.split())
+
+
+def test_names_of_a_formula_do_not_reach_the_graphics_processor():
+    f = gd.Objective("uniform*λ^2 + gl*sin(vec2)", "λ vec2", {"uniform": 2, "gl": 3})
+    assert not re.search("uniform|λ|gl|vec2", f.glsl())
 
 
 def test_stated_constants_of_the_catalogue():

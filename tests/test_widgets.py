@@ -244,6 +244,47 @@ def test_integration_ends_where_the_solution_does(node):
     assert np.isnan(floats(result)[~alive]).all()
 
 
+def test_the_loop_of_the_basin_picture_is_the_definition(node):
+    """To the label and the step, for every kind of formula and every kind of number of steps."""
+    formulas = [
+        (gd.catalogue.scalar_factorization(), [0.02, 0.5, 0.97, 1.2, 1.9]),
+        (gd.catalogue.quadratic_bowl(), [0.1, 0.2, 0.21]),
+        (gd.Objective("Piecewise((x^2, x > y), (cos(y)^2 + a*y, True))", "x y", {"a": 0.5}), [0.4]),
+        (gd.Objective("sqrt(2 + x) + y^2", "x y"), [0.5]),
+        (gd.Objective("steps*k^2 + check*k*rules^2", "k rules", {"steps": 1, "check": 0.5}), [0.3]),
+    ]
+    for objective, rates in formulas:
+        figure = gd.widgets.DescentExplorer2D(objective, largest_learning_rate=3)
+        result = node(
+            """
+            import { basinRows, labelNames, outcomeOf, step } from "./worker.mjs";
+            const differing = [];
+            const seen = new Set();
+            for (const learningRate of data.rates)
+              for (const steps of [0, 1, 2, 31, 32, 33, 200, 300]) {
+                const { limits: [x0, x1, y0, y1], p } = data;
+                const found = basinRows({ limits: data.limits, learningRate, p, steps }, 24, 0, 24);
+                for (let k = 0; k < 24 * 24; k++) {
+                  const x = x0 + ((x1 - x0) * ((k % 24) + 0.5)) / 24;
+                  const y = y0 + ((y1 - y0) * (Math.floor(k / 24) + 0.5)) / 24;
+                  const { label, step: at } = outcomeOf(step, [x, y], learningRate, p, steps);
+                  seen.add(label);
+                  if (labelNames[found.labels[k]] !== label || found.steps[k] !== at)
+                    differing.push([x, y, steps]);
+                }
+              }
+            const result = { differing, seen: [...seen] };""",
+            {
+                "limits": [-2.5, 2.5, -2.0, 2.0],
+                "rates": rates,
+                "p": {name: float(value) for name, value in objective.parameters.items()},
+            },
+            worker=figure._texts["worker"],
+        )
+        assert result["differing"] == []
+        assert len(result["seen"]) > 1
+
+
 @pytest.mark.parametrize("rate", [0.5, 0.9, 1.2, 1.6])
 def test_worker_labels_are_outcomes(rate, node):
     objective = gd.catalogue.scalar_factorization()
@@ -283,6 +324,35 @@ def test_level_lines_lie_on_the_level(node):
     levels = np.unique(radii.round(2))
     assert len(ends) > 1000 and len(levels) <= 14
     assert np.abs(radii[:, np.newaxis] - levels).min(axis=1).max() < 0.006
+
+
+def test_a_curve_is_where_its_formula_is_zero(node):
+    ellipse = gd.factorization.InvariantEllipse
+    figure = gd.widgets.DescentExplorer2D(
+        gd.catalogue.scalar_factorization(),
+        curves={"invariant ellipse": ellipse.expression, "kink": "abs(x) - y - h"},
+    )
+    result = node(
+        """
+        import { curves } from "./curves.mjs";
+        import { zeroLine } from "./levels.js";
+        const zeros = (p) => curves.map((curve) => zeroLine(curve, p, [-3, 3, -3, 3]));
+        const result = data.map(([mu, h]) => zeros({ mu, h }));""",
+        [[1, 0.5], [1.5, 1.1], [1, 0]],
+        curves=figure._texts["curves"],
+    )
+    for (mu, h), (segments, kink) in zip([(1, 0.5), (1.5, 1.1)], result, strict=False):
+        ends = floats(segments).reshape(-1, 2)
+        assert len(ends) > 100
+        # chords of the squares of a grid: they leave the curve by a part of its square
+        radii = np.linalg.norm(ends, axis=1) / np.linalg.norm(
+            ellipse(h, mu).points(ellipse(h, mu).angles(ends)), axis=1
+        )
+        np.testing.assert_allclose(radii, 1, atol=1.5e-3)
+        x, y = floats(kink).reshape(-1, 2).T
+        away = np.abs(x) > 0.1
+        np.testing.assert_allclose((np.abs(x) - y)[away], h, atol=1e-12)
+    assert result[2][0] == [], "at learning rate 0 the ellipse is infinitely large"
 
 
 def test_numbers_for_people(node):
@@ -459,6 +529,17 @@ def test_stills_of_what_diverges_or_rests_are_drawn_in_silence(make):
     assert make(gd.widgets, gd.catalogue)._still
 
 
+def test_curves_are_told_and_drawn_in_the_still():
+    objective, curves = gd.catalogue.scalar_factorization(), {"unit circle": "x^2 + y^2 - 1"}
+    plain = gd.widgets.DescentExplorer2D(objective)
+    drawn = gd.widgets.DescentExplorer2D(objective, curves=curves)
+    assert plain._still != drawn._still
+    assert "the unit circle" in drawn._alt and "over them" not in plain._alt
+    # a curve that is not in the picture is no error
+    for level in ("x + y - 99", "h*x - y/h"):
+        assert gd.widgets.DescentExplorer2D(objective, learning_rate=0, curves={"a": level})._still
+
+
 def test_stills_are_repeatable():
     first, second = (gd.widgets.RegimeMap()._still for _ in range(2))
     assert first == second
@@ -536,6 +617,18 @@ def test_smoothness_is_the_sharpness_where_the_objective_is_lowest():
         (lambda w, c: w.RegimeMap(largest_learning_rate=0), "largest_learning_rate.*positive"),
         (lambda w, c: w.DescentExplorer2D(c.quadratic_bowl(), start=(1, 2, 3)), "start"),
         (lambda w, c: w.DescentExplorer2D(c.quadratic_bowl(), limits=(0, 1)), "limits"),
+        (lambda w, c: w.DescentExplorer2D(c.quadratic_bowl(), curves={"a": "x - z"}), "'a'.*'z'"),
+        (
+            lambda w, c: w.DescentExplorer2D(c.quadratic_bowl(), curves={"a": "h - mu"}),
+            "'a'.*x or y",
+        ),
+        (lambda w, c: w.DescentExplorer2D(c.quadratic_bowl(), curves={"a": "erf(x)"}), "'a'.*erf"),
+        (lambda w, c: w.DescentExplorer2D(c.quadratic_bowl(), curves={"a": None}), "'a'.*formula"),
+        (lambda w, c: w.DescentExplorer2D(c.quadratic_bowl(), curves=["x"]), "curves.*names"),
+        (
+            lambda w, c: w.DescentExplorer2D(gd.Objective("x^2 + h^2", "x h"), curves={"a": "x"}),
+            "name h",
+        ),
         (lambda w, c: w.FlowExplorer(c.quadratic(), max_order=-1), "max_order.*at least 0"),
         (lambda w, c: w.FlowExplorer(c.quadratic(), step=11), "step.*between 1 and 10"),
         (lambda w, c: w.FlowExplorer(c.quadratic(), start=(1, 2)), "start"),

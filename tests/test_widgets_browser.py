@@ -1,15 +1,18 @@
 """Live figures in a real browser, as Jupyter gets them, on a page with nothing else."""
 
 import json
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 import gdbook as gd
-from tests.figure_page import picture, state, status
+from tests.figure_page import ADDRESS, PAGE, picture, state, status
 
 pytest.importorskip("playwright")
 
 catalogue = gd.catalogue
+WIDGETS = Path(gd.__file__).parent / "widgets"
 FIGURES = {
     "BifurcationExplorer": lambda: gd.widgets.BifurcationExplorer(catalogue.double_well()),
     "RegimeMap": lambda: gd.widgets.RegimeMap(),
@@ -20,6 +23,13 @@ FIGURES = {
         catalogue.scalar_factorization(), start=(0.3, 2.0), learning_rate=0.5
     ),
     "MultiscaleExplorer": lambda: gd.widgets.MultiscaleExplorer(),
+    "DescentExplorer2D with a curve": lambda: gd.widgets.DescentExplorer2D(
+        catalogue.scalar_factorization(),
+        start=(0.3, 2.0),
+        learning_rate=0.5,
+        largest_learning_rate=2,
+        curves={"invariant ellipse": gd.factorization.InvariantEllipse.expression},
+    ),
     "FlowExplorer": lambda: gd.widgets.FlowExplorer(
         catalogue.scalar_factorization(), start=(1.6, 0.3), learning_rate=0.3
     ),
@@ -183,6 +193,268 @@ def test_basin_picture_is_quick_and_leaves_the_page_free(show):
     # Times on the clock have room for a machine that does other things as well.
     assert min(result["full"]) < 600
     assert result["redraw"] < 12
+
+
+def test_a_curve_follows_the_learning_rate_and_the_status_says_on_which_side(show):
+    page = show(FIGURES["DescentExplorer2D with a curve"]())
+    assert page.get_by_text("invariant ellipse", exact=True).is_visible()
+    number = page.locator("input[type=number]").first
+    for rate, side in ((0.5, "inside"), (1.1, "outside"), (0.7, "inside"), (1.9, "outside")):
+        number.fill(str(rate))
+        segments = state(page)["curves"][0]
+        ellipse = gd.factorization.InvariantEllipse(rate)
+        ends = np.reshape(segments, (-1, 2))
+        along = ellipse.points(ellipse.angles(ends))
+        assert len(ends) > 100 and np.abs(ends - along).max() < 0.01
+        assert status(page).startswith(f"From (0.30, 2.00), {side} the invariant ellipse, at h = ")
+        assert (side == "inside") == ellipse.contains([0.3, 2.0])
+
+
+def test_on_a_curve_is_neither_inside_nor_outside(show):
+    figure = gd.widgets.DescentExplorer2D(
+        catalogue.quadratic_bowl(1, 10),
+        start=(1.0, 0.5),
+        learning_rate=0.1,
+        curves={"diagonal": "x - 2*y", "disc": "x^2 + y^2 - 2"},
+    )
+    page = show(figure)
+    assert ", on the diagonal, inside the disc, at h = 0.10:" in status(page)
+
+
+# A graphics processor: the software renderer of the test browser, taken for one
+
+PROCESSOR = """
+  const open = HTMLCanvasElement.prototype.getContext;
+  HTMLCanvasElement.prototype.getContext = function (kind, options = {}) {
+    return open.call(this, kind, { ...options, failIfMajorPerformanceCaveat: false });
+  };
+  const ask = WebGL2RenderingContext.prototype.getParameter;
+  WebGL2RenderingContext.prototype.getParameter = function (name) {
+    return name === this.RENDERER ? "a graphics processor" : ask.call(this, name);
+  };
+"""
+SHADER = """async ({ texts, code, request, size }) => {
+  const load = (text) => import(URL.createObjectURL(new Blob([text], { type: "text/javascript" })));
+  const { BasinShader } = await load(code);
+  const named = ["shader", "outcome", "worker"].map((name) => load(texts[name]));
+  const [shader, { rules }, loop] = await Promise.all(named);
+  const gpu = new BasinShader(shader, rules, size, () => {});
+  while (!gpu.canDraw(request.limits) && !gpu.lost) await new Promise((r) => setTimeout(r, 20));
+  const before = performance.now();
+  gpu.draw(request, [[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 0]], [0, 0, 0]);
+  const canvas = Object.assign(document.createElement("canvas"), { width: size, height: size });
+  const context = canvas.getContext("2d");
+  context.drawImage(gpu.canvas, 0, 0);
+  const pixels = [...context.getImageData(0, 0, size, size).data];
+  const time = performance.now() - before;
+  const { labels, steps } = loop.basinRows(request, size, 0, size);
+  gpu.remove();
+  return { pixels, labels: [...labels], steps: [...steps], time };
+}"""
+
+
+@pytest.fixture
+def processor(browser):
+    context = browser.new_context()
+    context.add_init_script(PROCESSOR)
+    page = context.new_page()
+    page.route(ADDRESS, lambda route: route.fulfill(body=PAGE, content_type="text/html"))
+    page.goto(ADDRESS)
+    if not page.evaluate("document.createElement('canvas').getContext('webgl2') !== null"):
+        pytest.skip("this browser has no WebGL2")
+    yield page
+    context.close()
+
+
+@pytest.mark.parametrize(
+    "name, rate, share",
+    [
+        ("scalar_factorization", 0.1, 0.99),
+        ("scalar_factorization", 0.5, 0.999),
+        ("scalar_factorization", 1.1, 0.999),
+        ("scalar_factorization", 1.9, 0.999),
+        ("quadratic_bowl", 0.15, 0.999),
+        ("quadratic_bowl", 0.3, 0.999),
+    ],
+)
+def test_graphics_processor_draws_the_labels_and_steps(name, rate, share, processor):
+    """Away from boundaries, that is at pixels with no neighbour of another label or step."""
+    objective, size = getattr(catalogue, name)(), 200
+    result = processor.evaluate(
+        SHADER,
+        {
+            "texts": gd.widgets.DescentExplorer2D(objective)._texts,
+            "code": (WIDGETS / "basin_shader.js").read_text("utf-8"),
+            "request": {
+                "limits": [-2.5, 2.5, -2.5, 2.5],
+                "learningRate": rate,
+                "p": {key: float(value) for key, value in objective.parameters.items()},
+                "steps": 200,
+            },
+            "size": size,
+        },
+    )
+    red, green, blue, _ = np.moveaxis(np.reshape(result["pixels"], (size, size, 4))[::-1], -1, 0)
+    theirs = np.where(blue > 0, 2, np.where(red > 0, np.where(green > 0, 3, 0), 1))
+    ours, steps = (np.reshape(result[key], (size, size)) for key in ("labels", "steps"))
+    inside = np.ones((size, size), dtype=bool)
+    for axis in (0, 1):
+        for shift in (-1, 1):
+            inside &= np.roll(ours, shift, axis) == ours
+    print(name, rate, (theirs == ours)[inside].mean(), inside.mean(), result["time"])
+    assert (theirs == ours)[inside].mean() > share and inside.mean() > 0.9
+    for axis in (0, 1):
+        for shift in (-1, 1):
+            inside &= np.roll(steps, shift, axis) == steps
+    # what happens early is full, what happens late is pale, as in basin_picture.js
+    strength = 255 * (0.2 + 0.4 * np.exp(-steps / 40))
+    same = np.abs(np.maximum(np.maximum(red, green), blue) - strength) < 1.5
+    assert same[inside].mean() > 0.99
+
+
+GRADIENTS = r"""({ texts, points, rates }) => {
+  const gl = document.createElement("canvas").getContext("webgl2");
+  return texts.map((text, i) => {
+    const d = points[i][0].length;
+    const program = gl.createProgram();
+    const add = (kind, source) => {
+      const shader = gl.createShader(kind);
+      gl.shaderSource(shader, "#version 300 es\nprecision highp float;\n" + source);
+      gl.compileShader(shader);
+      gl.attachShader(program, shader);
+    };
+    const read = d === 1 ? "x[0] = point;" : "x[0] = point.x; x[1] = point.y;";
+    const write = d === 1 ? "found = out_[0];" : "found = vec2(out_[0], out_[1]);";
+    const kind = d === 1 ? "float" : "vec2";
+    const count = Math.max(1, rates[i].length);
+    add(gl.VERTEX_SHADER, `in ${kind} point; out ${kind} found; uniform float p[${count}];
+      ${text}
+      void main() { float x[${d}], out_[${d}]; ${read} gradient(x, p, out_); ${write} }`);
+    add(gl.FRAGMENT_SHADER, "out vec4 pixel; void main() { pixel = vec4(1.0); }");
+    gl.transformFeedbackVaryings(program, ["found"], gl.SEPARATE_ATTRIBS);
+    gl.linkProgram(program);
+    if (!gl.getProgramParameter(program, gl.LINK_STATUS)) return text;
+    gl.useProgram(program);
+    if (rates[i].length) gl.uniform1fv(gl.getUniformLocation(program, "p"), rates[i]);
+    const buffer = (data) => {
+      const made = gl.createBuffer();
+      gl.bindBuffer(gl.ARRAY_BUFFER, made);
+      gl.bufferData(gl.ARRAY_BUFFER, data, gl.STATIC_READ);
+      return made;
+    };
+    const results = buffer(new Float32Array(points[i].length * d));
+    buffer(new Float32Array(points[i].flat()));
+    const place = gl.getAttribLocation(program, "point");
+    gl.enableVertexAttribArray(place);
+    gl.vertexAttribPointer(place, d, gl.FLOAT, false, 0, 0);
+    gl.bindBuffer(gl.ARRAY_BUFFER, null);
+    gl.bindBufferBase(gl.TRANSFORM_FEEDBACK_BUFFER, 0, results);
+    gl.enable(gl.RASTERIZER_DISCARD);
+    gl.beginTransformFeedback(gl.POINTS);
+    gl.drawArrays(gl.POINTS, 0, points[i].length);
+    gl.endTransformFeedback();
+    const found = new Float32Array(points[i].length * d);
+    gl.getBufferSubData(gl.TRANSFORM_FEEDBACK_BUFFER, 0, found);
+    gl.bindBufferBase(gl.TRANSFORM_FEEDBACK_BUFFER, 0, null);
+    return [...found];
+  });
+}"""
+
+
+def test_gradients_of_the_graphics_processor_are_those_of_numpy(processor):
+    objectives = [getattr(catalogue, name)() for name in catalogue.__all__]
+    objectives += [
+        gd.Objective("abs(x) + Abs(x*y - 1) + Max(x, y, 1)^3", "x y"),
+        gd.Objective("sign(x)*x^2 + Min(-y, y)^3 + tanh(20*x) + E*y - pi*x", "x y"),
+        gd.Objective("exp(-x^2) + log(1 + y^2) + (1 + x^2)^(3/2) + sqrt(2 + y)", "x y"),
+        gd.Objective("x^70/2^70 + sinh(y) + cosh(x) + atan(a*y) + asin(x/9)", "x y", {"a": 2}),
+        gd.Objective("Piecewise((0, Eq(x, 0)), (sin(x)/x, Ne(x, 1) & (y > 0)), (y, True))", "x y"),
+    ]
+    rng = np.random.default_rng(6)
+    # numbers that single precision has
+    points = [rng.uniform(-1.9, 1.9, (300, f.dimension)).astype(np.float32) for f in objectives]
+    found = processor.evaluate(
+        GRADIENTS,
+        {
+            "texts": [f.glsl() for f in objectives],
+            "points": [x.tolist() for x in points],
+            "rates": [[float(value) for value in f.parameters.values()] for f in objectives],
+        },
+    )
+    for f, x, theirs in zip(objectives, points, found, strict=True):
+        assert isinstance(theirs, list), f"{f} is not compiled: {theirs}"
+        ours = f.gradient(x.astype(float))
+        theirs = np.reshape(theirs, ours.shape)
+        size = 1 + np.abs(x).max() + np.abs(ours).max(axis=0)  # sums cancel
+        assert (np.abs(theirs - ours) <= 1e-5 * np.maximum(size, np.abs(ours))).all(), f
+
+
+def test_graphics_processor_draws_while_the_input_moves_and_workers_when_it_rests(show):
+    page = show(FIGURES["DescentExplorer2D with a curve"](), init=PROCESSOR)
+    full = "document.querySelector('[data-live]').liveFigure.timings.full !== undefined"
+    page.wait_for_function(full)
+    drawn = page.evaluate(
+        """async () => {
+          window.drawn = 0;
+          const draw = WebGL2RenderingContext.prototype.drawArrays;
+          WebGL2RenderingContext.prototype.drawArrays = function (...rest) {
+            window.drawn += 1;
+            return draw.apply(this, rest);
+          };
+          const { liveFigure } = document.querySelector("[data-live]");
+          const frame = () => new Promise((r) => requestAnimationFrame(r));
+          for (let k = 0; k < 200 && window.drawn < 3; k++) {
+            model.set("learning_rate", 0.6 + 0.001 * k);
+            await frame();
+            await frame();
+          }
+          return { drawn: window.drawn, full: liveFigure.timings.full ?? null };
+        }"""
+    )
+    assert drawn["drawn"] >= 3 and drawn["full"] is None
+    moving = picture(page)
+    page.wait_for_function(full)
+    assert sum(state(page)["basin"].values()) == 400 * 400
+    resting = picture(page)
+    count = page.evaluate("window.drawn")
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    assert picture(page) not in (moving, resting)
+    assert page.evaluate("window.drawn") == count, "the definition's picture is not drawn over"
+
+
+def test_a_lost_graphics_processor_leaves_the_picture_to_the_workers(show):
+    page = show(FIGURES["DescentExplorer2D"](), init=PROCESSOR + KEPT)
+    full = "document.querySelector('[data-live]').liveFigure.timings.full !== undefined"
+    page.wait_for_function(full)
+    page.wait_for_function("window.contexts.length")
+    page.evaluate("window.contexts[0].getExtension('WEBGL_lose_context').loseContext()")
+    page.wait_for_timeout(100)
+    for rate in ("0.6", "0.7"):
+        page.locator("input[type=number]").first.fill(rate)
+        state(page)
+        page.wait_for_function(full)
+        assert sum(state(page)["basin"].values()) == 400 * 400
+
+
+KEPT = """
+  window.contexts = [];
+  const before = HTMLCanvasElement.prototype.getContext;
+  HTMLCanvasElement.prototype.getContext = function (...rest) {
+    const context = before.apply(this, rest);
+    if (rest[0] === "webgl2" && context) window.contexts.push(context);
+    return context;
+  };
+"""
+
+
+def test_a_software_renderer_is_left_alone(show):
+    page = show(FIGURES["DescentExplorer2D"](), init=KEPT)
+    full = "document.querySelector('[data-live]').liveFigure.timings.full !== undefined"
+    page.wait_for_function(full)
+    page.locator("input[type=number]").first.fill("0.6")
+    state(page)
+    page.wait_for_function(full)
+    assert page.evaluate("window.contexts.every((gl) => !gl.getParameter(gl.CURRENT_PROGRAM))")
 
 
 def test_a_newer_wish_ends_the_work_on_the_one_before(show):

@@ -1,17 +1,23 @@
-// The basin picture: what becomes of every start in a rectangle, computed by workers, coarse first.
+// The basin picture: what becomes of every start in a rectangle. It is coarse at once, and whole when the workers have
+// computed it. Where there is a graphics processor, that draws it while the input moves; the workers' picture, in double
+// precision, is the definition and takes its place when the input rests.
 
+import { BasinShader } from "./basin_shader.js";
 import { channels } from "./drawing.js";
 
 export const LABEL_COLOURS = { converged: "stable", diverged: "diverged", periodic: "periodic", bounded: "chaotic" };
-const COARSE = 40;
 const LABELS = Object.keys(LABEL_COLOURS); // in the order of the worker's numbers
+const COARSE = [20, 40, 80]; // sides of the picture that is computed within the frame
+const BUDGET = 2; // milliseconds for it
+const MIDDLE = 160;
+const REST = 150; // milliseconds without a new wish
 
 export class BasinPicture {
-  constructor(address, size, timings, changed) {
-    this.size = size;
-    this.timings = timings;
-    this.changed = changed;
+  // `address` is that of the loop, which is also imported as `loop`; `shader` is the gradient for a graphics processor.
+  constructor({ address, loop, shader, rules, size, timings, changed }) {
+    Object.assign(this, { loop, shader, rules, size, timings, changed });
     this.job = 0;
+    this.coarse = 1;
     const count = Math.min(4, Math.max(1, navigator.hardwareConcurrency ?? 1));
     this.workers = Array.from({ length: count }, () => new Worker(address, { type: "module" }));
     for (const worker of this.workers) worker.onmessage = ({ data }) => this.receive(data);
@@ -26,54 +32,89 @@ export class BasinPicture {
   ask(limits, learningRate, p, steps) {
     this.job += 1;
     this.asked = performance.now();
+    this.request = { job: this.job, limits, learningRate, p, steps };
+    this.pieces = [];
+    this.fresh = [];
+    this.limits = limits;
     delete this.timings.full;
+    clearTimeout(this.resting);
+    this.moving = this.gpu?.canDraw(limits) ?? false;
+    this.drawn = undefined;
+    if (this.moving) {
+      for (const worker of this.workers) worker.postMessage({ job: this.job });
+      this.resting = setTimeout(() => this.compute([this.size]), REST);
+    } else {
+      this.compute([MIDDLE, this.size]);
+      this.computeCoarse();
+      this.timings.coarse = performance.now() - this.asked;
+    }
+  }
+
+  compute(sizes) {
     this.remaining = this.workers.length;
-    this.coarseRows = COARSE;
-    this.waiting = [];
-    this.limitsAsked = limits;
+    this.middle = this.loop.PIECES;
     this.workers.forEach((worker, part) =>
-      worker.postMessage({
-        job: this.job, part, parts: this.workers.length, limits, sizes: [COARSE, this.size], learningRate, p, steps,
-      }),
+      worker.postMessage({ ...this.request, sizes, part, parts: this.workers.length }),
     );
+  }
+
+  // As fine as there is time for.
+  computeCoarse() {
+    const [before, size] = [performance.now(), COARSE[this.coarse]];
+    this.add({ size, first: 0, ...this.loop.basinRows(this.request, size, 0, size) });
+    const taken = performance.now() - before;
+    if (taken > BUDGET) this.coarse = Math.max(this.coarse - 1, 0);
+    else if (taken < BUDGET / 5) this.coarse = Math.min(this.coarse + 1, COARSE.length - 1);
   }
 
   receive(data) {
     if (data.job !== this.job) return;
     if (data.done) {
       this.remaining -= 1;
-      if (this.remaining === 0) this.timings.full = performance.now() - this.asked;
-      if (this.remaining === 0) this.changed();
+      if (this.remaining === 0) this.finish();
       return;
     }
-    // the picture before stands until the coarse pass is whole; a quick worker may be further already
-    this.waiting.push(data);
-    if (data.size !== this.size) this.coarseRows -= data.labels.length / data.size;
-    if (this.coarseRows > 0) return;
-    const whole = this.coarseRows === 0;
-    if (whole) {
-      this.coarseRows = -1;
-      this.timings.coarse = performance.now() - this.asked;
-      this.limits = this.limitsAsked;
-      this.pieces = [];
-      this.waiting.sort((a, b) => a.size - b.size);
-    }
-    this.pieces.push(...this.waiting);
-    this.fresh.push(...this.waiting);
-    this.waiting = [];
+    this.add(data);
+    if (data.size !== this.size) this.middle -= 1;
     // what is fresh waits a little for company: drawing for every piece would take the time from the workers
     const now = performance.now();
-    if (whole || now - this.shown > 60) {
+    const whole = data.size !== this.size && this.middle === 0;
+    if (!this.moving && (whole || now - this.shown > 60)) {
       this.shown = now;
       this.changed();
     }
   }
 
+  finish() {
+    this.timings.full = performance.now() - this.asked;
+    this.moving = false;
+    this.changed();
+    // not before the page has its first picture: a graphics processor takes its time to wake up
+    this.gpu ??= new BasinShader(this.shader, this.rules, this.size, () => this.changed());
+  }
+
+  add(piece) {
+    this.pieces.push(piece);
+    this.fresh.push(piece);
+  }
+
   // The canvas with everything that has arrived, in the colours of the theme.
   image(theme) {
+    const colours = LABELS.map((label) => channels(theme.regimes[LABEL_COLOURS[label]]));
+    const background = channels(theme.background);
+    if (this.moving && this.gpu.lost) {
+      this.moving = false;
+      this.computeCoarse();
+    }
+    if (this.moving) {
+      if (this.drawn !== theme.background) this.gpu.draw(this.request, colours, background);
+      if (this.drawn === undefined) this.timings.coarse = performance.now() - this.asked;
+      this.drawn = theme.background;
+      return this.gpu.canvas;
+    }
     if (this.painted !== theme.background) {
       this.painted = theme.background;
-      this.shades = LABELS.map((label) => shades(channels(theme.regimes[LABEL_COLOURS[label]]), channels(theme.background)));
+      this.shades = colours.map((colour) => shades(colour, background));
       this.fresh = [...this.pieces];
     }
     for (const piece of this.fresh) this.paint(piece);
@@ -111,7 +152,9 @@ export class BasinPicture {
   }
 
   remove() {
+    clearTimeout(this.resting);
     for (const worker of this.workers) worker.terminate();
+    this.gpu?.remove();
   }
 }
 

@@ -1,29 +1,60 @@
-// The loop of the basin picture. Python joins the text of the formula and of the outcome in front of it,
-// so `step` and `outcomeOf` are in scope and the worker imports nothing.
+// The loop of the basin picture. Python joins the text of the formula and of the outcome in front of it, so that the
+// worker imports nothing, and puts the formula's step in the place of the comment "one step".
 //
 // A message { job, part, parts, limits, sizes, learningRate, p, steps } asks for one share of a picture, in passes
 // of growing size. Every piece is sent as { job, size, first, labels, steps }, rows counted from below.
-// A new message ends the work on the one before.
+// A new message ends the work on the one before; without limits it does only that.
 
 export const labelNames = ["converged", "diverged", "periodic", "bounded"];
+
+const [CONVERGED, DIVERGED, PERIODIC, BOUNDED] = [0, 1, 2, 3];
+let [orbitX, orbitY] = [new Float64Array(1), new Float64Array(1)]; // the same arrays for every orbit
 
 export function basinRows({ limits: [x0, x1, y0, y1], learningRate, p, steps }, size, first, count) {
   const labels = new Uint8Array(count * size);
   const reached = new Uint16Array(count * size);
-  const start = new Float64Array(2);
+  if (orbitX.length !== steps + 1) [orbitX, orbitY] = [new Float64Array(steps + 1), new Float64Array(steps + 1)];
   for (let j = 0, k = 0; j < count; j++) {
+    const y = y0 + ((y1 - y0) * (first + j + 0.5)) / size;
     for (let i = 0; i < size; i++, k++) {
-      start[0] = x0 + ((x1 - x0) * (i + 0.5)) / size;
-      start[1] = y0 + ((y1 - y0) * (first + j + 0.5)) / size;
-      const outcome = outcomeOf(step, start, learningRate, p, steps);
-      labels[k] = labelNames.indexOf(outcome.label);
-      reached[k] = outcome.step;
+      const outcome = outcomeInPlane(x0 + ((x1 - x0) * (i + 0.5)) / size, y, learningRate, p, steps);
+      labels[k] = outcome & 3;
+      reached[k] = outcome >> 2;
     }
   }
   return { labels, steps: reached };
 }
 
-const ROWS = 5; // per piece: a few milliseconds, so that a newer message is heard soon
+// Four times the step plus the label: `outcomeOf` without its calls and arrays, which take most of its time.
+function outcomeInPlane(_x0, _x1, _h, _p, steps) {
+  const { escapeRadius, checkInterval, convergenceTolerance, periodTolerance } = rules;
+  if (!(Math.abs(_x0) <= escapeRadius && Math.abs(_x1) <= escapeRadius)) return DIVERGED;
+  orbitX[0] = _x0;
+  orbitY[0] = _x1;
+  for (let k = 0; k < steps; ) {
+    const check = Math.min(k + checkInterval, steps);
+    while (k < check) {
+      /* one step */
+      k++;
+      if (!(Math.abs(_x0) <= escapeRadius && Math.abs(_x1) <= escapeRadius)) return 4 * k + DIVERGED;
+      orbitX[k] = _x0;
+      orbitY[k] = _x1;
+    }
+    if (returns(k, k - 1, convergenceTolerance)) return 4 * k + CONVERGED;
+  }
+  const before = (period) => returns(steps - period, steps - 2 * period, periodTolerance);
+  for (let period = 2; period <= Math.min(rules.longestPeriod, steps >> 1); period++) {
+    if (returns(steps, steps - period, periodTolerance) && before(period)) return 4 * steps + PERIODIC;
+  }
+  return 4 * steps + BOUNDED;
+}
+
+function returns(k, j, tolerance) {
+  const apart = Math.max(Math.abs(orbitX[k] - orbitX[j]), Math.abs(orbitY[k] - orbitY[j]));
+  return apart <= tolerance * (1 + Math.max(Math.abs(orbitX[k]), Math.abs(orbitY[k])));
+}
+
+export const PIECES = 80; // of each pass: a few milliseconds, so that a newer message is heard soon
 
 let current = 0;
 const pause = new MessageChannel(); // lets waiting messages in, without the delay of a timer
@@ -34,9 +65,10 @@ const breathe = () => new Promise((resolve) => pause.port2.postMessage(waiting.p
 async function work(request) {
   const { job, part, parts, sizes } = request;
   for (const size of sizes) {
-    for (let first = part * ROWS; first < size; first += parts * ROWS) {
-      const piece = basinRows(request, size, first, Math.min(ROWS, size - first));
-      self.postMessage({ job, size, first, ...piece }, [piece.labels.buffer, piece.steps.buffer]);
+    const rows = size / PIECES;
+    for (let piece = part; piece < PIECES; piece += parts) {
+      const answer = { job, size, first: piece * rows, ...basinRows(request, size, piece * rows, rows) };
+      self.postMessage(answer, [answer.labels.buffer, answer.steps.buffer]);
       await breathe();
       if (job !== current) return;
     }
@@ -44,9 +76,10 @@ async function work(request) {
   self.postMessage({ job, done: true });
 }
 
-if (typeof self !== "undefined") {
+// The page imports the loop too: there is no one to answer there.
+if (typeof document === "undefined" && typeof self !== "undefined") {
   self.onmessage = ({ data }) => {
     current = data.job;
-    work(data);
+    if (data.limits) work(data);
   };
 }

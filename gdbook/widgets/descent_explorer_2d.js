@@ -1,19 +1,23 @@
-// Gradient descent in the plane: level lines, the orbit, and behind them what becomes of every start.
+// Gradient descent in the plane: level lines, the orbit, and behind them what becomes of every start; over them the curves
+// that the author has named.
 
 import { BasinPicture, LABEL_COLOURS } from "./basin_picture.js";
 import { Frame } from "./controls.js";
 import { clamp, format, short, symbol } from "./drawing.js";
-import { levelLines, strokeLevels } from "./levels.js";
+import { levelLines, strokeLevels, zeroLine } from "./levels.js";
+import { FARTHEST, View, isView } from "./view.js";
 
 const PIXELS = 400;
 const BASIN_STEPS = 200;
 const OUTCOME_STEPS = 4096;
-const FARTHEST = 1e4; // no start and no view lies farther out
-const FINEST = 1e-9; // no view is narrower, compared with its distance from the origin
+const CURVE_COLOURS = [undefined, "edge"]; // the first in the colour of the text
 
 export default {
   async render({ model, el, url }) {
-    const [formula, { outcomeOf }] = await Promise.all([import(url("formula")), import(url("outcome"))]);
+    const curveNames = model.get("_curves");
+    const [formula, { outcomeOf, rules }, loop, shader, { curves }] = await Promise.all(
+      ["formula", "outcome", "worker", "shader", "curves"].map((name) => import(url(name))),
+    );
     const ranges = model.get("_parameter_ranges");
     const largest = model.get("largest_learning_rate");
     const home = model.get("limits");
@@ -64,21 +68,8 @@ export default {
       frame.slider({ name: variable, label: `Start ${variable}₀`, limits: range, read, write });
     });
 
-    // x and y zoom alike about a point of the plane
-    const zoom = (factor, x, y) => {
-      const [x0, x1, y0, y1] = frame.get("limits");
-      const [cx, cy] = [x ?? (x0 + x1) / 2, y ?? (y0 + y1) / 2];
-      look([cx + (x0 - cx) * factor, cx + (x1 - cx) * factor, cy + (y0 - cy) * factor, cy + (y1 - cy) * factor]);
-    };
-    const pan = (dx, dy) => {
-      const [x0, x1, y0, y1] = frame.get("limits");
-      look([x0 + dx, x1 + dx, y0 + dy, y1 + dy]);
-    };
-    const look = (limits) => {
-      if (isView(limits)) frame.set({ limits });
-    };
-    frame.button("+", () => zoom(0.7)).setAttribute("aria-label", "Zoom in");
-    frame.button("−", () => zoom(1 / 0.7)).setAttribute("aria-label", "Zoom out");
+    const view = new View(frame, plane);
+    view.buttons();
     frame.button("Reset", () => frame.reset());
     const colours = model.get("_colours");
     frame.legend([
@@ -86,54 +77,59 @@ export default {
       ["periodic", colours.periodic],
       [`neither in ${BASIN_STEPS} steps`, colours.chaotic],
       ["diverges", colours.diverged],
+      ...curveNames.map((name, i) => [name, colours[curveColour(i)] ?? "var(--live-foreground)"]),
     ]);
     const setStart = (...start) => frame.set({ start: start.map((x) => clamp(x, -FARTHEST, FARTHEST)) });
-    handlePointer(frame, plane, { setStart, zoom, pan });
-    const wide = () => frame.get("limits")[1] - frame.get("limits")[0];
+    const rounded = (x, y) => setStart(Number(x.toPrecision(6)), Number(y.toPrecision(6)));
+    const nearStart = (px, py) => {
+      const [x, y] = frame.get("start");
+      return Math.hypot(px - plane.toX(x), py - plane.toY(y)) < 24;
+    };
+    view.pointer({ near: nearStart, drag: rounded, tap: rounded });
     const moveStart = (dx, dy) => {
       const [x, y] = frame.get("start");
-      setStart(x + dx * wide() * 0.005, y + dy * wide() * 0.005);
+      setStart(x + dx * view.width * 0.005, y + dy * view.width * 0.005);
     };
-    frame.keys(plane, moveStart, {
-      "+": () => zoom(0.7),
-      "=": () => zoom(0.7),
-      "-": () => zoom(1 / 0.7),
-      a: () => pan(-0.1 * wide(), 0),
-      d: () => pan(0.1 * wide(), 0),
-      w: () => pan(0, 0.1 * wide()),
-      s: () => pan(0, -0.1 * wide()),
-    });
+    frame.keys(plane, moveStart, view.keys());
 
-    const basin = new BasinPicture(url("worker"), PIXELS, frame.timings, () => frame.request());
+    const basin = new BasinPicture({
+      address: url("worker"), loop, shader, rules, size: PIXELS, timings: frame.timings, changed: () => frame.request(),
+    });
     frame.removals.push(() => basin.remove());
     let asked;
     let levels;
+    let zeros;
     const described = {};
     frame.report = () => ({ ...described, basin: basin.counts() });
     frame.draw = (theme) => {
       const { learning_rate: h, start, limits } = frame.state();
       const p = parameters();
       const request = JSON.stringify([limits, h, p]);
-      if (request !== asked) basin.ask(limits, h, p, BASIN_STEPS);
+      if (request !== asked) {
+        basin.ask(limits, h, p, BASIN_STEPS);
+        zeros = curves.map((curve) => zeroLine(curve, { ...p, h }, limits));
+      }
       asked = request;
-      const view = JSON.stringify([limits, p]);
-      if (levels?.view !== view) levels = { view, segments: levelLines(formula.value, p, limits), lowest: lowestValue(formula, p, home) };
+      const seen = JSON.stringify([limits, p]);
+      if (levels?.seen !== seen) levels = { seen, segments: levelLines(formula.value, p, limits), lowest: lowestValue(formula, p, home) };
 
       const outcome = outcomeOf(formula.step, start, h, p, OUTCOME_STEPS);
       const orbit = orbitInPlane(formula.step, start, h, p, model.get("steps"));
-      Object.assign(described, { outcome, orbit });
+      const sides = curves.map((curve) => sideOf((x) => curve(x, { ...p, h }), start));
+      Object.assign(described, { outcome, orbit, curves: zeros, sides });
       const colour = theme.regimes["gradient descent"];
       [plane.x.limits, plane.y.limits] = [limits.slice(0, 2), limits.slice(2)];
       plane.begin(theme, () => {
-        const image = basin.image(theme);
-        if (basin.limits) plane.picture(image, basin.limits);
+        plane.picture(basin.image(theme), basin.limits);
         strokeLevels(plane, levels.segments, theme);
+        zeros.forEach((segments, i) => strokeCurve(plane, segments, theme, curveColour(i)));
       });
       const [xs, ys] = [orbit.map((x) => x[0]), orbit.map((x) => x[1])];
       plane.line(xs, ys, { colour: theme.background, width: 4, alpha: 0.7 });
       plane.line(xs, ys, { colour, width: 1.8 });
       plane.points(xs, ys, { colour, radius: 3.2 });
       plane.inside(() => plane.handle(...start, theme.foreground));
+      view.drawSelection(theme);
 
       drawSeries(losses, theme, orbit.map((x) => formula.value(x, p) - levels.lowest), colour);
       const sharpness = orbit.map((x) => h * eigenvalues(formula.hessian(x, p))[1]);
@@ -142,110 +138,31 @@ export default {
       edge.line([0, model.get("steps")], [2, 2], { colour: theme.regimes.edge, width: 2, dash: [6, 4] });
       edge.line(sharpness.map((_, k) => k), sharpness, { colour, width: 1.5 });
       edge.points(sharpness.map((_, k) => k), sharpness, { colour, radius: 2.2 });
-      frame.say(words(outcome, h, start, formula, p), LABEL_COLOURS[outcome.label]);
+      const places = sides.map((side, i) => `, ${side} the ${curveNames[i]}`).join("");
+      frame.say(words(outcome, h, start, formula, p, places), LABEL_COLOURS[outcome.label]);
     };
     frame.request();
     return () => frame.remove();
   },
 };
 
-// Whether [x0, x1, y0, y1] is a rectangle in which pixels have different coordinates.
-function isView([x0, x1, y0, y1]) {
-  const sound = (low, high) => {
-    const reach = Math.max(Math.abs(low), Math.abs(high));
-    return reach <= FARTHEST && high - low > FINEST * (1 + reach);
-  };
-  return sound(x0, x1) && sound(y0, y1);
+function curveColour(i) {
+  return CURVE_COLOURS[i % CURVE_COLOURS.length];
 }
 
-// Drag the start; a click or tap elsewhere puts it there. The mouse elsewhere and two fingers move the view; two fingers
-// zoom, and so does the wheel with Ctrl (which is what two fingers on a touchpad send).
-// A wheel alone, or one finger beside the start, belongs to the page.
-function handlePointer(frame, plane, { setStart, zoom, pan }) {
-  const { canvas } = plane;
-  const nearStart = (px, py) => {
-    const [x, y] = frame.get("start");
-    return Math.hypot(px - plane.toX(x), py - plane.toY(y)) < 24;
-  };
-  const within = (px, py) => px > plane.left && px < plane.right && py > plane.top && py < plane.bottom;
-  const rounded = (value) => Number(value.toPrecision(6));
-  let last;
-  let travelled = 0;
-  let what;
-  const fingers = new Map();
-  const at = (event) => {
-    const box = canvas.getBoundingClientRect();
-    return [event.clientX - box.left, event.clientY - box.top];
-  };
-  const placeStart = (px, py) => setStart(rounded(plane.fromX(px)), rounded(plane.fromY(py)));
-  const follow = (px, py) => {
-    if (what === "start") placeStart(px, py);
-    else pan(plane.fromX(last[0]) - plane.fromX(px), plane.fromY(last[1]) - plane.fromY(py));
-  };
-  canvas.addEventListener(
-    "touchstart",
-    (event) => {
-      const box = canvas.getBoundingClientRect();
-      const { clientX, clientY } = event.touches[0];
-      if (event.touches.length > 1 || nearStart(clientX - box.left, clientY - box.top)) event.preventDefault();
-    },
-    { passive: false },
-  );
-  canvas.addEventListener("pointerdown", (event) => {
-    const place = at(event);
-    if (event.button !== 0 || !within(...place)) return;
-    fingers.set(event.pointerId, place);
-    canvas.setPointerCapture(event.pointerId);
-    canvas.focus({ preventScroll: true });
-    what = nearStart(...place) ? "start" : "view";
-    [last, travelled] = [place, fingers.size > 1 ? Infinity : 0];
-  });
-  canvas.addEventListener("pointermove", (event) => {
-    const place = at(event);
-    if (!fingers.has(event.pointerId)) {
-      canvas.style.cursor = nearStart(...place) ? "grab" : within(...place) ? "crosshair" : "";
-      return;
-    }
-    const before = span(fingers);
-    fingers.set(event.pointerId, place);
-    if (fingers.size > 1) {
-      const { x, y, distance } = span(fingers);
-      const centre = [plane.fromX(before.x), plane.fromY(before.y)];
-      zoom(before.distance / distance, ...centre);
-      pan(centre[0] - plane.fromX(x), centre[1] - plane.fromY(y));
-      return;
-    }
-    travelled += Math.hypot(place[0] - last[0], place[1] - last[1]);
-    if (what === "start" || (travelled > 4 && event.pointerType !== "touch")) {
-      follow(...place);
-      last = place;
-    }
-  });
-  const lift = (event) => {
-    fingers.delete(event.pointerId);
-    [last] = fingers.values(); // a finger that stays goes on from where it is
-  };
-  canvas.addEventListener("pointerup", (event) => {
-    if (fingers.has(event.pointerId) && what === "view" && travelled <= 4) placeStart(...at(event));
-    lift(event);
-  });
-  canvas.addEventListener("pointercancel", lift);
-  canvas.addEventListener(
-    "wheel",
-    (event) => {
-      if (!event.ctrlKey || !within(...at(event))) return;
-      event.preventDefault();
-      const [px, py] = at(event);
-      zoom(Math.exp(0.0015 * event.deltaY), plane.fromX(px), plane.fromY(py));
-    },
-    { passive: false },
-  );
+// Light behind and dark before, to be seen on every basin.
+function strokeCurve(plane, segments, theme, name) {
+  strokeLevels(plane, segments, theme, { colour: theme.background, width: 5, alpha: 0.75 });
+  strokeLevels(plane, segments, theme, { colour: theme.regimes[name] ?? theme.foreground, width: 2.2, alpha: 1 });
 }
 
-// Middle and distance of the first two fingers, or of one with itself.
-function span(fingers) {
-  const [a, b = a] = fingers.values();
-  return { x: (a[0] + b[0]) / 2, y: (a[1] + b[1]) / 2, distance: Math.hypot(a[0] - b[0], a[1] - b[1]) };
+// On which side of its zeros a function has a point: inside where it is negative.
+function sideOf(curve, [x, y]) {
+  const near = [[1, 0], [-1, 0], [0, 1], [0, -1]].map(([dx, dy]) =>
+    curve([x + 1e-9 * dx * (1 + Math.abs(x)), y + 1e-9 * dy * (1 + Math.abs(y))]),
+  );
+  if (near.every((value) => value < 0)) return "inside";
+  return near.every((value) => value > 0) ? "outside" : "on";
 }
 
 function orbitInPlane(step, start, h, p, steps) {
@@ -291,8 +208,8 @@ function eigenvalues([a, b, , d]) {
   return [middle - apart, middle + apart];
 }
 
-function words({ label, step, period }, h, start, formula, p) {
-  const from = `From (${start.map((x) => format(x, 2)).join(", ")}) at h = ${short(h)}`;
+function words({ label, step, period }, h, start, formula, p, places) {
+  const from = `From (${start.map((x) => format(x, 2)).join(", ")})${places && `${places},`} at h = ${short(h)}`;
   if (label === "diverged") return `${from}: diverges, beyond 10⁶ at step ${step}.`;
   if (label === "periodic") return `${from}: periodic, a cycle of ${period} points.`;
   if (label === "bounded") return `${from}: bounded, neither settled nor periodic after ${step} steps.`;

@@ -1,11 +1,15 @@
 """Gradient descent in the plane under the reader's hand."""
 
+import json
+from collections.abc import Mapping
+
 import numpy as np
 import traitlets
 
-from gdbook import outcome
+from gdbook import outcome, source
 from gdbook.arguments import natural, point, positive
 from gdbook.descent import gradient_descent
+from gdbook.objective import Objective
 from gdbook.plots import COLOURS
 from gdbook.widgets.live_figure import (
     HERE,
@@ -22,6 +26,9 @@ __all__ = ["DescentExplorer2D"]
 class DescentExplorer2D(LiveFigure):
     """Level lines and orbit, and behind them what becomes of every start after 200 steps.
 
+    What becomes of the starts is computed by the browser as `Outcome` defines it. Where there is a
+    graphics processor it draws the picture, in single precision, while a handle moves.
+
     Parameters
     ----------
     objective : Objective
@@ -35,6 +42,16 @@ class DescentExplorer2D(LiveFigure):
         Left, right, lower and upper end of the picture.
     largest_learning_rate : float, optional
         Where the slider ends; by default 2.5 over the smallest sharpness where f is low.
+    curves : mapping of str to (str or sympy.Expr), optional
+        Curves in the plane that are drawn over the picture: a name, as it is to stand after "the",
+        and a formula in the variables, the parameters and the learning rate ``h`` that is zero on
+        the curve. Where it is negative a start is said to lie inside.
+
+    Raises
+    ------
+    ValueError
+        For a setting that no handle can reach, or a curve whose formula has unknown symbols or no
+        variable of the objective.
 
     Examples
     --------
@@ -43,6 +60,15 @@ class DescentExplorer2D(LiveFigure):
     >>> figure = gd.widgets.DescentExplorer2D(bowl, start=(1.0, 0.6), learning_rate=0.2)
     >>> figure.largest_learning_rate, figure.parameters
     (0.25, [1.0, 10.0])
+
+    With the ellipse on which no start converges, and inside which all are bounded:
+
+    >>> figure = gd.widgets.DescentExplorer2D(
+    ...     gd.catalogue.scalar_factorization(),
+    ...     start=(0.3, 2.0),
+    ...     learning_rate=0.5,
+    ...     curves={"invariant ellipse": gd.factorization.InvariantEllipse.expression},
+    ... )
     """
 
     source = "descent_explorer_2d.js"
@@ -57,6 +83,7 @@ class DescentExplorer2D(LiveFigure):
     limits = traitlets.List().tag(sync=True)
     largest_learning_rate = traitlets.Float().tag(sync=True)
     _parameter_ranges = traitlets.List().tag(sync=True)
+    _curves = traitlets.List().tag(sync=True)
 
     def __init__(
         self,
@@ -67,6 +94,7 @@ class DescentExplorer2D(LiveFigure):
         steps=60,
         limits=(-2.5, 2.5, -2.5, 2.5),
         largest_learning_rate=None,
+        curves=None,
     ):
         require_dimension(objective, 2, "DescentExplorer2D")
         limits = rectangle(limits, 2)
@@ -80,16 +108,22 @@ class DescentExplorer2D(LiveFigure):
         learning_rate = 0.4 * largest if learning_rate is None else learning_rate
         learning_rate = require_inside("learning_rate", learning_rate, 0, largest)
         values = list(parameter_values(objective).values())
-        formula, definition = objective.javascript(), outcome.javascript()
-        loop = (HERE / "basin_worker.js").read_text(encoding="utf-8")
+        self._curve_levels = _curve_levels(curves or {}, objective)
+        names = list(self._curve_levels)
+        drawn = f"; over them {' and '.join(f'the {name}' for name in names)}" if names else ""
         super().__init__(
             objective,
             name="Gradient descent on {f}",
             alt=f"Level lines of {{f}} with gradient descent from ({start[0]:g}, {start[1]:g}) at "
             f"learning rate {learning_rate:g}; behind them each start is green where it converges "
-            "and vermilion where it diverges; right, the loss, and the learning rate times the "
-            "sharpness, against the step.",
-            texts={"outcome": definition, "worker": "\n".join([formula, definition, loop])},
+            f"and vermilion where it diverges{drawn}; right, the loss, and the learning rate times "
+            "the sharpness, against the step.",
+            texts={
+                "outcome": outcome.javascript(),
+                "worker": _worker(objective),
+                "shader": _shader(objective),
+                "curves": _curves_javascript(self._curve_levels, objective),
+            },
             sliders=3 + len(values),
             start=start,
             learning_rate=learning_rate,
@@ -100,6 +134,7 @@ class DescentExplorer2D(LiveFigure):
             _parameter_ranges=[
                 sorted([0.2 * value, 2.5 * value]) if value else [-2.0, 2.0] for value in values
             ],
+            _curves=names,
         )
 
     def _draw_still(self, plane, losses, edge):
@@ -115,6 +150,7 @@ class DescentExplorer2D(LiveFigure):
             escaped, origin="lower", extent=y, cmap=_two_tone(), vmin=0, vmax=1, aspect="auto"
         )
         plot_contours(self.objective, (self.limits[:2], self.limits[2:]), plane)
+        self._draw_curves(plane)
         plane.plot(*orbit.points.T, ".-", color=colour, linewidth=1.4)
         plane.plot(*self.start, "o", markersize=9, color="#1b1f24", markerfacecolor="white")
         plane.set(xlim=self.limits[:2], ylim=self.limits[2:], xlabel="", ylabel="")
@@ -133,6 +169,73 @@ class DescentExplorer2D(LiveFigure):
         edge.axhline(2, color=COLOURS["edge"], linestyle="--")
         edge.set(xlim=(0, self.steps), ylim=(0, max(2.2, 1.1 * edge.get_ylim()[1])))
         edge.set_title("$h$ times sharpness", fontsize=9)
+
+    def _draw_curves(self, plane):
+        points = _grid(self.limits, 400)
+        numbers = np.append(self.parameters, self.learning_rate)
+        points = np.concatenate([points, np.broadcast_to(numbers, (400, 400, len(numbers)))], -1)
+        for i, (name, level) in enumerate(self._curve_levels.items()):
+            values = level.value(points)
+            colour = ("#1b1f24", COLOURS["edge"])[i % 2]
+            if np.nanmin(values) < 0 < np.nanmax(values):
+                x, y = points[0, :, 0], points[:, 0, 1]
+                plane.contour(x, y, values, [0], colors="white", linewidths=4, alpha=0.75)
+                plane.contour(x, y, values, [0], colors=colour, linewidths=1.8)
+            plane.plot([], [], color=colour, linewidth=1.8, label=name)
+        if self._curve_levels:
+            plane.legend(
+                loc="lower right", fontsize=8, frameon=True, facecolor="white", edgecolor="none"
+            )
+
+
+def _curve_levels(curves, objective):
+    """Functions of variables, parameters and h, by the names of the curves where they are zero."""
+    if not isinstance(curves, Mapping):
+        raise TypeError(f"curves must map names to formulas, not {curves!r}")
+    names = [*map(str, objective.variables), *objective.parameters]
+    if curves and "h" in names:
+        raise ValueError(f"curves need the name h for the learning rate, which {objective} uses")
+    levels = {}
+    for name, expression in curves.items():
+        try:
+            levels[name] = Objective(expression, [*names, "h"])
+        except (ValueError, TypeError) as error:
+            raise type(error)(
+                f"the curve {name!r} must be a formula in {', '.join(names)} and h: {error}"
+            ) from error
+        if levels[name].expression.free_symbols.isdisjoint(levels[name].variables[:2]):
+            raise ValueError(
+                f"the curve {name!r} must depend on {' or '.join(names[:2])}, not be {expression}"
+            )
+    return levels
+
+
+def _curves_javascript(levels, objective):
+    """Text of an ES module with one function of (x, p) for each curve; the p has h too."""
+    text = ""
+    for i, level in enumerate(levels.values()):
+        variables, others = level.variables[:2], level.variables[2:]
+        text += source.javascript_function(
+            f"curve{i}", variables, others, [level.smooth_expression], kind="number"
+        ).replace("_p = parameters", "_p")
+    return text + f"export const curves = [{', '.join(f'curve{i}' for i in range(len(levels)))}];\n"
+
+
+def _worker(objective):
+    """The loop of the basin picture with the objective's step in it."""
+    loop = (HERE / "basin_worker.js").read_text(encoding="utf-8")
+    step = source.javascript_step(
+        objective.variables, objective.parameter_symbols, objective.gradient_expression
+    )
+    before, after = loop.split("/* one step */")
+    return "\n".join([objective.javascript(), outcome.javascript(), f"{before}{step}{after}"])
+
+
+def _shader(objective):
+    """What the graphics processor needs of the objective, as an ES module."""
+    names = json.dumps(list(objective.parameters))
+    gradient = json.dumps(objective.glsl())
+    return f"export const parameters = {names};\nexport const gradient = {gradient};\n"
 
 
 def _grid(limits, size):

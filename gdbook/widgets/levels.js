@@ -5,15 +5,25 @@ const LEVELS = 12;
 
 // Segments [x0, y0, x1, y1, ...] of level lines at the quantiles of the values seen,
 // so that they are spread evenly over any landscape.
-export function levelLines(value, p, [x0, x1, y0, y1]) {
-  const x = (i) => x0 + ((x1 - x0) * i) / (SAMPLES - 1);
-  const y = (j) => y0 + ((y1 - y0) * j) / (SAMPLES - 1);
-  const values = Float64Array.from({ length: SAMPLES * SAMPLES }, (_, k) =>
-    value([x(k % SAMPLES), y(Math.floor(k / SAMPLES))], p),
-  );
+export function levelLines(value, p, limits) {
+  const { values, x, y } = sampled(value, p, limits);
   const sorted = values.filter(Number.isFinite).sort();
   const levels = Array.from({ length: LEVELS }, (_, i) => sorted[Math.floor(((i + 0.5) * sorted.length) / LEVELS)]);
   return levels.flatMap((level) => crossings(values, level, x, y));
+}
+
+// Segments of the line where a function is zero.
+export function zeroLine(value, p, limits) {
+  const { values, x, y } = sampled(value, p, limits);
+  return crossings(values, 0, x, y);
+}
+
+function sampled(value, p, [x0, x1, y0, y1]) {
+  const x = (i) => x0 + ((x1 - x0) * i) / (SAMPLES - 1);
+  const y = (j) => y0 + ((y1 - y0) * j) / (SAMPLES - 1);
+  const values = new Float64Array(SAMPLES * SAMPLES);
+  for (let k = 0; k < values.length; k++) values[k] = value([x(k % SAMPLES), y(Math.floor(k / SAMPLES))], p);
+  return { values, x, y };
 }
 
 // Marching squares: where the level crosses the sides of each small square, joined in pairs.
@@ -37,16 +47,18 @@ function crossings(values, level, x, y) {
   return segments;
 }
 
-export function strokeLevels(plot, segments, theme) {
+export function strokeLevels(plot, segments, theme, { colour = theme.foreground, width = 1, alpha = 0.3 } = {}) {
   const c = plot.context;
   c.beginPath();
   for (let s = 0; s < segments.length; s += 4) {
     c.moveTo(plot.toX(segments[s]), plot.toY(segments[s + 1]));
     c.lineTo(plot.toX(segments[s + 2]), plot.toY(segments[s + 3]));
   }
-  c.strokeStyle = theme.foreground;
-  c.globalAlpha = 0.3;
-  c.lineWidth = 1;
+  c.strokeStyle = colour;
+  c.globalAlpha = alpha;
+  c.lineWidth = width;
+  c.lineCap = "round";
   c.stroke();
+  c.lineCap = "butt";
   c.globalAlpha = 1;
 }
