@@ -146,6 +146,23 @@ def test_environment_in_a_moved_folder_is_made_anew(elsewhere, monkeypatch):
     assert elsewhere.done == ["made", "read.txt", "."] * 2
 
 
+@pytest.mark.skipif(os.name == "nt", reason="links need a permission there")
+def test_environment_behind_a_link_is_left_alone(task, tmp_path, monkeypatch):
+    import venv
+
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "pyvenv.cfg").write_text("of another copy")
+    monkeypatch.setattr(task, "VENV", tmp_path / ".venv")
+    task.VENV.symlink_to(elsewhere, target_is_directory=True)
+    monkeypatch.setattr(
+        venv, "create", lambda folder, **options: shutil.rmtree(folder, ignore_errors=True)
+    )
+    task.make_environment()
+    assert (elsewhere / "pyvenv.cfg").read_text() == "of another copy"
+    assert not task.VENV.exists()
+
+
 def test_missing_venv_module_is_explained(task, monkeypatch):
     monkeypatch.setattr(task.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(SystemExit, match="python3-venv"):
