@@ -24,6 +24,7 @@ export class BasinPicture {
     this.canvas = document.createElement("canvas");
     this.canvas.width = this.canvas.height = size;
     this.context = this.canvas.getContext("2d");
+    this.pixels = this.context.createImageData(size, size);
     this.pieces = [];
     this.fresh = [];
   }
@@ -118,28 +119,23 @@ export class BasinPicture {
       this.fresh = [...this.pieces];
     }
     for (const piece of this.fresh) this.paint(piece);
+    if (this.fresh.length) this.context.putImageData(this.pixels, 0, 0);
     this.fresh = [];
     return this.canvas;
   }
 
+  // A piece of a coarse picture is enlarged.
   paint({ size, first, labels, steps }) {
+    const scale = size / this.size;
     const rows = labels.length / size;
-    const image = this.context.createImageData(size, rows);
-    const pixels = new Uint32Array(image.data.buffer);
-    for (let row = rows - 1, k = 0; row >= 0; row--) {
-      for (let at = row * size; at < (row + 1) * size; at++, k++)
+    const pixels = new Uint32Array(this.pixels.data.buffer);
+    for (let row = Math.round(first / scale); row < Math.round((first + rows) / scale); row++) {
+      const source = (Math.floor((row + 0.5) * scale) - first) * size;
+      for (let i = 0, at = (this.size - 1 - row) * this.size; i < this.size; i++, at++) {
+        const k = source + Math.floor((i + 0.5) * scale);
         pixels[at] = this.shades[labels[k]][Math.min(steps[k], 255)];
+      }
     }
-    if (size === this.size) {
-      this.context.putImageData(image, 0, size - first - rows);
-      return;
-    }
-    const small = document.createElement("canvas");
-    [small.width, small.height] = [size, rows];
-    small.getContext("2d").putImageData(image, 0, 0);
-    const scale = this.size / size;
-    this.context.imageSmoothingEnabled = false;
-    this.context.drawImage(small, 0, this.size - (first + rows) * scale, this.size, rows * scale);
   }
 
   // How often each label occurs among the pixels that have arrived.
