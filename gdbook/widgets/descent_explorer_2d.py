@@ -157,7 +157,12 @@ class DescentExplorer2D(LiveFigure):
         plane.set_title("level lines, orbit, and what becomes of each start", fontsize=9)
 
         above = orbit.values - _lowest_value(self.objective, self.limits)
-        losses.semilogy(np.where(above > 1e-16, above, np.nan), ".-", color=colour, linewidth=1)
+        losses.semilogy(
+            np.where((above > 1e-16) & (above < 1e12), above, np.nan),
+            ".-",
+            color=colour,
+            linewidth=1,
+        )
         losses.set_xlim(0, self.steps)
         losses.set_title("$f - \\min f$ against step", fontsize=9)
         edge.plot(
@@ -167,7 +172,7 @@ class DescentExplorer2D(LiveFigure):
             linewidth=1,
         )
         edge.axhline(2, color=COLOURS["edge"], linestyle="--")
-        edge.set(xlim=(0, self.steps), ylim=(0, max(2.2, 1.1 * edge.get_ylim()[1])))
+        edge.set(xlim=(0, self.steps), ylim=(0, np.clip(1.1 * edge.get_ylim()[1], 2.2, 12)))
         edge.set_title("$h$ times sharpness", fontsize=9)
 
     def _draw_curves(self, plane):
