@@ -87,6 +87,24 @@ def test_exponents_of_the_two_cycle(h):
         assert found.transversal[0] == pytest.approx(math.log(abs(3 - 2 * h)) / 2)
 
 
+def test_two_cycles_on_both_lines_at_one_point_nine():
+    rim, corner = math.sqrt(1 + 2 / 1.9), math.sqrt(2 / 1.9 - 1)
+    assert corner == pytest.approx(0.2294157, abs=5e-8)
+    found = gd.multipliers(FACTORIZATION, [[rim, rim], [-rim, -rim]], 1.9)
+    np.testing.assert_allclose(found, [77.44, 9], rtol=1e-12)
+    found = gd.multipliers(FACTORIZATION, [[corner, -corner], [-corner, corner]], 1.9)
+    np.testing.assert_allclose(found, [9, 1.44], rtol=1e-12)
+
+
+def test_the_two_cycle_is_superstable_where_it_meets_the_critical_point():
+    h = 3 / math.sqrt(2) - 1
+    assert h == pytest.approx(1.12132, abs=5e-6)
+    orbit = [critical_point(h)]
+    for _ in range(2):
+        orbit.append(cubic(orbit[-1], h))
+    assert orbit[2] == pytest.approx(orbit[0], abs=1e-15) and orbit[1] != orbit[0]
+
+
 # The frame of the cubic map
 
 
@@ -106,6 +124,18 @@ def test_wells_merge_at_the_crisis(distance):
     above = gd.descend_many(WELL, starts, CRISIS + distance, 20_000, detect=False).points
     assert (below > 0).all()
     assert 40 < (above < 0).sum() < 160
+
+
+@pytest.mark.parametrize("h", [CRISIS + 1e-3, 1.7, 2.0, 2.5])
+def test_beyond_the_crisis_orbits_cross_and_come_back(h):
+    # Points just beyond b = sqrt(1 + 1/h) land just below 0, and 0 repels.
+    x = math.sqrt(1 + 1 / h) + np.linspace(0, 1e-3, 200_001)[1:]
+    crossed = back = np.zeros(len(x), dtype=bool)
+    for _ in range(60):
+        x = np.where(np.abs(x) < 2, cubic(x, h), x)
+        crossed, back = crossed | (x < 0), back | (crossed & (x > 0) & (x < 2))
+    assert crossed.all() and back.any()
+    assert cubic(critical_point(h), h) > math.sqrt(1 + 1 / h)
 
 
 def test_one_orbit_finds_what_attracts():
