@@ -165,7 +165,8 @@ class InvariantEllipse:
         """
         angles = arguments.reals(angles, "angles")
         a, b = self.semi_axes
-        u, v = a * np.cos(angles) / math.sqrt(2), b * np.sin(angles) / math.sqrt(2)
+        with np.errstate(invalid="ignore"):  # an infinite angle has no point
+            u, v = a * np.cos(angles) / math.sqrt(2), b * np.sin(angles) / math.sqrt(2)
         return np.stack([u + v, u - v], axis=-1)
 
     def angles(self, points):
@@ -206,7 +207,8 @@ class InvariantEllipse:
         )
         # The corners run clockwise in the coordinates of the disc, which a reflection gave.
         inside = -sum(_sector(p, q) for p, q in zip(corners, np.roll(corners, -1, 0), strict=True))
-        return inside * math.prod(self.semi_axes) / ((right - left) * (top - bottom))
+        share = inside * math.prod(self.semi_axes) / ((right - left) * (top - bottom))
+        return float(min(max(0.0, share), 1.0))  # rounding may lead beyond
 
     @cached_property
     def _level(self):
@@ -216,7 +218,8 @@ class InvariantEllipse:
         """The linear map that takes the inside to the unit disc."""
         x, y = np.moveaxis(points, -1, 0)
         a, b = self.semi_axes
-        return np.stack([(x + y) / (a * math.sqrt(2)), (x - y) / (b * math.sqrt(2))], axis=-1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return np.stack([(x + y) / (a * math.sqrt(2)), (x - y) / (b * math.sqrt(2))], axis=-1)
 
 
 def critical_learning_rate(starts, product=1):
@@ -227,7 +230,8 @@ def critical_learning_rate(starts, product=1):
         \qquad s = x_0^2 + y_0^2, \quad p = x_0 y_0.
 
     A start is inside of its `InvariantEllipse` exactly as long as :math:`h` is below the second
-    number. Almost every start converges for :math:`h < h^*` and not for :math:`h > h^*`.
+    number. For every h, almost every start with :math:`h^* > h` converges, and almost every one
+    with :math:`h^* < h` does not.
 
     Parameters
     ----------
@@ -269,10 +273,12 @@ def critical_learning_rate(starts, product=1):
 
 def _rectangle(limits):
     sides = arguments.reals(limits, "limits")
-    in_order = sides.shape == (4,) and np.isfinite(sides).all()
-    if not (in_order and sides[0] < sides[1] and sides[2] < sides[3]):
+    in_order = sides.shape == (4,) and sides[0] < sides[1] and sides[2] < sides[3]
+    # the squares of their lengths are to be floats too
+    if not (in_order and np.abs(sides).max() < 1e100 and np.diff(sides)[::2].min() > 1e-100):
         raise ValueError(
-            f"limits must be left < right, bottom < top, four finite numbers, not {limits!r}"
+            "limits must be left < right, bottom < top, four numbers neither too large nor too "
+            f"close for an area, not {limits!r}"
         )
     return sides.tolist()
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sympy as sp
+from scipy import stats
 from scipy.linalg import solve_discrete_lyapunov
-from scipy.special import j0
+from scipy.special import j0, jv
 
 import gdbook as gd
 
@@ -111,6 +112,56 @@ def test_lyapunov_exponent_is_that_of_uniform_phases(rate, scale):
     starts = np.linspace(-0.2, 0.2, 16)[:, np.newaxis]
     found = gd.lyapunov_exponents(f, starts, rate, 20_000, 1000).exponents.mean()
     assert found == pytest.approx(math.log(rate / (2 * scale)), abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("power", "rate", "square", "ks", "w1"),
+    [
+        (2, 0.01, 0.0025126, 0.00093, 0.00013),
+        (2, 0.05, 0.0128205, 0.00477, 0.00147),
+        (2, 0.1, 0.0263158, 0.00984, 0.00430),
+        (2, 0.2, 0.0555556, 0.02103, 0.01304),
+        (4, 0.05, 0.0756786, 0.00048, 0.00038),
+        (4, 0.1, 0.1072973, 0.00140, 0.00131),
+    ],
+)
+def test_distances_of_the_random_map_and_of_orbits_to_gibbs(power, rate, square, ks, w1):
+    macro = f"x^{power}/{power}"
+    gibbs = stats.gennorm(power, scale=(power * rate / 4) ** (1 / power))
+    operator = gd.multiscale.transfer_operator(
+        gd.Objective(macro, "x"), rate, (-1.2, 1.2), cells=2000
+    )
+    law = np.append(0, np.cumsum(operator.density)) * np.diff(operator.edges)[0]
+    difference = np.abs(law - gibbs.cdf(operator.edges))
+    assert operator.mean(2) == pytest.approx(square, abs=2e-7)
+    assert difference.max() == pytest.approx(ks, abs=2e-5)
+    assert np.trapezoid(difference, operator.edges) == pytest.approx(w1, abs=1e-5)
+    # 64 orbits side by side. Beside the finite number of iterates, the flat bottom of x^4/4 counts:
+    # there successive phases are correlated a little, see below.
+    tolerance = {2: 0.004, 4: 0.008}[power]
+    f = gd.catalogue.multiscale(macro, scale=1e-5)
+    starts = np.linspace(-0.3, 0.3, 64)[:, np.newaxis]
+    found = gd.orbit_histogram(f, starts, rate, 2 * 10**5, 2000, (-1.2, 1.2), burn_in=5000)
+    shares = np.append(0, np.cumsum(found.counts)) / found.counts.sum()
+    measured = np.abs(shares - gibbs.cdf(found.edges))
+    assert measured.max() == pytest.approx(ks, abs=tolerance)
+    assert np.trapezoid(measured, found.edges) == pytest.approx(w1, abs=0.003)
+
+
+def test_on_a_flat_bottom_successive_phases_are_correlated_like_a_bessel_function():
+    # Without a slope the map is x - h cos(x/epsilon), whose diffusion is that of independent
+    # phases up to terms like J_2(h/epsilon); the density on the flat bottom follows.
+    ratios, rate = 5000 - 0.625 * np.arange(10), 0.05
+    operator = gd.multiscale.transfer_operator(gd.Objective("x^4/4", "x"), rate, (-1.2, 1.2))
+    starts = np.linspace(-0.3, 0.3, 256)[:, np.newaxis]
+    bottom = []
+    for ratio in ratios:
+        f = gd.catalogue.multiscale("x^4/4", scale=float(rate / ratio))
+        found = gd.orbit_histogram(f, starts, rate, 10**5, 100, (-1, 1), burn_in=5000)
+        share = found.counts[49:51].sum() / found.counts.sum()
+        bottom.append(share / operator.share(-0.02, 0.02) - 1)
+    assert np.abs(bottom).max() < 0.1
+    assert np.corrcoef(bottom, jv(2, ratios))[0, 1] > 0.7
 
 
 def test_onset_of_chaos():
@@ -215,6 +266,61 @@ def test_rate_of_escape_follows_the_quasi_potential():
     assert -slope == pytest.approx(high - low, rel=0.02)
     hill = 4 * np.diff(tilted.value([[right], [top]]))[0]
     assert -slope > 1.05 * hill
+
+
+def network_orbits(neurons, rate, copies, steps):
+    """Exponents, mean losses and the ranges of a_1 over the second half of the steps.
+
+    One hidden layer with the activation tanh z + 0.01 sin(100 z), 20 points of sin(pi x); the
+    copies start a billionth apart, since of one chaotic orbit only the statistics mean anything.
+    """
+    x = np.linspace(-1, 1, 20)[:, np.newaxis, np.newaxis]
+    rng = np.random.default_rng(0)
+    start = [2 * rng.normal(size=neurons), rng.normal(size=neurons)]
+    start = np.concatenate([*start, rng.normal(size=neurons) / math.sqrt(neurons), [0]])
+    rng = np.random.default_rng(1)
+    p = start[:, np.newaxis] + 1e-9 * rng.normal(size=(start.size, copies))
+    v = rng.normal(size=p.shape)
+    v /= np.linalg.norm(v, axis=0)
+    growth, losses, ranges = 0, 0, []
+    for k in range(steps):
+        both = np.concatenate([p, p + 1e-8 * v], axis=1)
+        w, b, a = np.split(both[:-1], 3)
+        z = w * x + b
+        s = np.tanh(z) + 0.01 * np.sin(z / 0.01)
+        error = (s * a).sum(1) + both[-1] - np.sin(np.pi * x[:, 0])
+        back = error[:, np.newaxis] * a * (1 - np.tanh(z) ** 2 + np.cos(z / 0.01))
+        slopes = [back * x, back, error[:, np.newaxis] * s, error[:, np.newaxis]]
+        both = both - rate * np.concatenate([slope.mean(0) for slope in slopes])
+        p, companion = np.split(both, 2, axis=1)
+        v = (companion - p) / 1e-8
+        norm = np.linalg.norm(v, axis=0)
+        v = v / norm
+        if k >= steps / 2:
+            growth, losses = growth + np.log(norm), losses + np.mean(error**2, 0)[:copies] / 2
+            ranges.append(p[2 * neurons])
+    return growth / len(ranges), losses / len(ranges), np.array(ranges)
+
+
+def test_a_network_with_three_neurons_is_chaotic():
+    exponents, losses, weight = network_orbits(3, 0.05, copies=4, steps=40_000)
+    assert exponents.mean() == pytest.approx(0.276, abs=0.04) and exponents.min() > 0.2
+    np.testing.assert_allclose(losses, 0.0822, atol=1e-3)
+    assert -3.2 < weight.min() < -2.6 and -2.1 < weight.max() < -1.7
+    assert len(np.unique(weight[-4000:, 0])) >= 3999
+
+
+def test_chaos_of_the_network_with_two_neurons_is_transient_for_some():
+    exponents, losses, weight = network_orbits(2, 0.4, copies=24, steps=24_000)
+    assert (exponents > 0.2).sum() >= 3 and exponents.max() > 0.4
+    assert (exponents < 0.02).sum() >= 1
+    assert (losses > 0.009).all() and (losses < 0.04).all() and np.abs(weight).max() < 5
+
+
+@pytest.mark.parametrize("rate", [0.01, 0.001])
+def test_no_chaos_of_the_network_at_small_learning_rates(rate):
+    exponents, _, weight = network_orbits(2, rate, copies=2, steps=8000)
+    assert exponents.max() < 1e-3 and np.ptp(weight[-500:], axis=0).max() < 0.02
 
 
 def test_reading_time_is_that_of_the_words(text):
