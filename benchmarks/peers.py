@@ -13,7 +13,13 @@ import sympy
 
 from benchmarks.reference import Found
 from gdbook import outcome, source
-from gdbook.outcome import CHECK_INTERVAL, CONVERGENCE_TOLERANCE, ESCAPE_RADIUS, LONGEST_PERIOD
+from gdbook.outcome import (
+    CHECK_INTERVAL,
+    CONVERGENCE_TOLERANCE,
+    ESCAPE_RADIUS,
+    LONGEST_PERIOD,
+    RETURN_RATIO,
+)
 
 CONVERGED, DIVERGED, PERIODIC, BOUNDED = range(4)
 OPEN = -1
@@ -35,7 +41,11 @@ def inside(x):
 
 
 def near(x, y, tolerance):
-    return size([a - b for a, b in zip(x, y, strict=True)]) <= tolerance * (1 + size(x))
+    return distance(x, y) <= tolerance * (1 + size(x))
+
+
+def distance(x, y):
+    return size([a - b for a, b in zip(x, y, strict=True)])
 
 
 # NumPy
@@ -121,6 +131,8 @@ def _periods(path):
         returned = near(path[-1], path[-1 - p], outcome.PERIOD_TOLERANCE)
         if returned.any():
             returned &= near(path[-1 - p], path[-1 - 2 * p], outcome.PERIOD_TOLERANCE)
+            farther = np.maximum(*(distance(path[-1 - j], path[-1 - j - p]) for j in (0, p)))
+            returned &= farther <= RETURN_RATIO * distance(path[-1], path[-2])
             periods[returned] = p
     return periods
 
@@ -209,11 +221,22 @@ class Scalar:
             return good
 
         @jit
-        def are_near(x, y, tolerance):
-            apart = size = 0.0
+        def distance_of(x, y):
+            apart = 0.0
             for i in range(d):
-                apart, size = max(apart, abs(x[i] - y[i])), max(size, abs(x[i]))
-            return apart <= tolerance * (1 + size)
+                apart = max(apart, abs(x[i] - y[i]))
+            return apart
+
+        @jit
+        def are_near(x, y, tolerance):
+            size = 0.0
+            for i in range(d):
+                size = max(size, abs(x[i]))
+            return distance_of(x, y) <= tolerance * (1 + size)
+
+        @jit
+        def has_returned(x, y, moved):
+            return are_near(x, y, outcome.PERIOD_TOLERANCE) and distance_of(x, y) <= moved
 
         @jit
         def detect_one(x, steps, h, path):
@@ -230,10 +253,10 @@ class Scalar:
                 if steps - k <= RECENT:
                     for i in range(d):
                         path[steps - k, i] = x[i]
+            moved = RETURN_RATIO * distance_of(path[0], path[1])
             for p in range(2, min(LONGEST_PERIOD, steps // 2) + 1):
-                if are_near(path[0], path[p], outcome.PERIOD_TOLERANCE) and are_near(
-                    path[p], path[2 * p], outcome.PERIOD_TOLERANCE
-                ):
+                again = has_returned(path[0], path[p], moved)
+                if again and has_returned(path[p], path[2 * p], moved):
                     return PERIODIC, steps, p
             return BOUNDED, steps, 0
 
@@ -407,8 +430,10 @@ class Jax:
             return functools.reduce(jnp.maximum, map(jnp.abs, x))
 
         def near(x, y, tolerance):
-            apart = size([a - b for a, b in zip(x, y, strict=True)])
-            return apart <= tolerance * (1 + size(x))
+            return distance(x, y) <= tolerance * (1 + size(x))
+
+        def distance(x, y):
+            return size([a - b for a, b in zip(x, y, strict=True)])
 
         def columns(starts):
             return tuple(starts[:, i] for i in range(d))
@@ -478,9 +503,11 @@ class Jax:
             )
             p = np.arange(2, min(LONGEST_PERIOD, steps // 2) + 1)
             end, before, earlier = (by_coordinate[:, steps - begin - j * p] for j in range(3))
+            moved = RETURN_RATIO * distance(by_coordinate[:, -1:], by_coordinate[:, -2:-1])
             returned = near(end, before, outcome.PERIOD_TOLERANCE) & near(
                 before, earlier, outcome.PERIOD_TOLERANCE
             )
+            returned &= jnp.maximum(distance(end, before), distance(before, earlier)) <= moved
             period = jnp.where(returned.any(axis=0), 2 + returned.argmax(axis=0), 0)
             label = jnp.where(period > 0, PERIODIC, BOUNDED)
             label = jnp.where(convergence <= steps, CONVERGED, label)

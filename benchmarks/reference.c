@@ -61,6 +61,7 @@ enum { CONVERGED, DIVERGED, PERIODIC, BOUNDED };
 #define CONVERGENCE_TOLERANCE 1e-10
 #define CHECK_INTERVAL 32
 #define PERIOD_TOLERANCE 1e-9
+#define RETURN_RATIO 1e-3
 #define LONGEST_PERIOD 64
 
 typedef struct {
@@ -81,13 +82,20 @@ INLINE double size_of(const double *x) {
   return size;
 }
 
+INLINE double distance(const double *x, const double *y) {
+  double apart = 0;
+  FOR_COORDINATES apart = larger(fabs(x[i] - y[i]), apart);
+  return apart;
+}
+
 INLINE int near(const double *x, const double *y, double tolerance) {
-  double apart = 0, size = 0;
-  FOR_COORDINATES {
-    apart = larger(fabs(x[i] - y[i]), apart);
-    size = larger(fabs(x[i]), size);
-  }
-  return apart <= tolerance * (1 + size);
+  double size = 0;
+  FOR_COORDINATES size = larger(fabs(x[i]), size);
+  return distance(x, y) <= tolerance * (1 + size);
+}
+
+INLINE int returned(const double *x, const double *y, double moved) {
+  return near(x, y, PERIOD_TOLERANCE) && distance(x, y) <= moved;
 }
 
 static void decide(const Search *s, long p, const double *x, int label, long when, int period) {
@@ -113,8 +121,9 @@ static void detect_one(const Search *s, long p) {
     }
     if (s->steps - k <= 2 * LONGEST_PERIOD) FOR_COORDINATES path[s->steps - k][i] = x[i];
   }
+  const double moved = s->steps ? RETURN_RATIO * distance(path[0], path[1]) : 0;
   for (int j = 2; j <= LONGEST_PERIOD && 2 * j <= s->steps; j++)
-    if (near(path[0], path[j], PERIOD_TOLERANCE) && near(path[j], path[2 * j], PERIOD_TOLERANCE))
+    if (returned(path[0], path[j], moved) && returned(path[j], path[2 * j], moved))
       return decide(s, p, x, PERIODIC, s->steps, j);
   decide(s, p, x, BOUNDED, s->steps, 0);
 }
@@ -171,6 +180,11 @@ INLINE void near_lanes(const Lanes B, const Lanes C, double tolerance, double *y
   }
 }
 
+INLINE void distance_lanes(const Lanes B, const Lanes C, double *apart) {
+  FOR_LANES apart[l] = 0;
+  FOR_COORDINATES FOR_LANES apart[l] = larger(fabs(B[i][l] - C[i][l]), apart[l]);
+}
+
 INLINE void load(Lanes B, int l, const double *x) { FOR_COORDINATES B[i][l] = x[i]; }
 
 static void decide_lane(const Search *s, long p, const Lanes B, int l, int label, long when,
@@ -191,6 +205,7 @@ static void escaped(const Search *s, long p, const Lanes from, int l, long k) {
 static void finish(const Search *s, const long *who, int used, Lanes B, long begin, Lanes *path) {
   const long last = s->steps - begin;
   double inside[LANES], alive[LANES], settled[LANES], again[LANES], period[LANES];
+  double moved[LANES], apart[LANES], before[LANES];
   int open[LANES];
   for (int l = 0; l < LANES; l++) inside[l] = period[l] = 0, alive[l] = open[l] = 1;
   copy(path[0], B);
@@ -204,12 +219,16 @@ static void finish(const Search *s, const long *who, int used, Lanes B, long beg
         open[l] = 0;
       }
   }
+  distance_lanes(path[last], path[last ? last - 1 : 0], moved);
   for (int j = 2; j <= LONGEST_PERIOD && 2 * j <= s->steps; j++) {
-    double returned = 0;
+    double any = 0;
     near_lanes(path[last], path[last - j], PERIOD_TOLERANCE, settled);
-    for (int l = 0; l < LANES; l++) returned += settled[l];
-    if (!returned) continue;
+    for (int l = 0; l < LANES; l++) any += settled[l];
+    if (!any) continue;
     near_lanes(path[last - j], path[last - 2 * j], PERIOD_TOLERANCE, again);
+    distance_lanes(path[last], path[last - j], apart);
+    distance_lanes(path[last - j], path[last - 2 * j], before);
+    FOR_LANES again[l] *= larger(apart[l], before[l]) <= RETURN_RATIO * moved[l];
     FOR_LANES period[l] = period[l] == 0 && settled[l] + again[l] == 2 ? j : period[l];
   }
   for (int l = 0; l < used; l++) {

@@ -17,10 +17,11 @@ export function outcomeOf(step, start, h, p, steps) {
       return { label: "converged", step: k, period: 0 };
   }
   const at = k => recent[k % kept];
+  const moved = rules.returnRatio * distance(x, last);
+  const returns = (x, y) => near(x, y, rules.periodTolerance) && distance(x, y) <= moved;
   for (let period = 2; period <= Math.min(rules.longestPeriod, steps >> 1); period++) {
-    const [last, before, earlier] = [at(steps), at(steps - period), at(steps - 2 * period)];
-    if (near(last, before, rules.periodTolerance) && near(before, earlier, rules.periodTolerance))
-      return { label: "periodic", step: steps, period };
+    const [before, earlier] = [at(steps - period), at(steps - 2 * period)];
+    if (returns(x, before) && returns(before, earlier)) return { label: "periodic", step: steps, period };
   }
   return { label: "bounded", step: steps, period: 0 };
 }
@@ -32,7 +33,11 @@ function size(x) {
 }
 
 function near(x, y, tolerance) {
+  return distance(x, y) <= tolerance * (1 + size(x));
+}
+
+function distance(x, y) {
   let apart = 0;
   for (let i = 0; i < x.length; i++) apart = Math.max(apart, Math.abs(x[i] - y[i]));
-  return apart <= tolerance * (1 + size(x));
+  return apart;
 }

@@ -24,6 +24,9 @@ CHECK_INTERVAL = 32
 PERIOD_TOLERANCE = 1e-9
 """How closely, relative to one plus its size, a periodic orbit must return, twice in a row."""
 
+RETURN_RATIO = 1e-3
+"""How closely, relative to its last move, a periodic orbit must return, twice in a row."""
+
 LONGEST_PERIOD = 64
 """Longer periods are not looked for."""
 
@@ -38,9 +41,14 @@ class Outcome:
     * ``"converged"``: :math:`|x_k - x_{k-1}| \le 10^{-10}(1 + |x_k|)` for a k that is a multiple
       of 32, or n; `step` is the first such k. Whichever of these two comes first in k counts.
     * ``"periodic"``: for some :math:`2 \le p \le 64` the orbit returned twice in a row,
-      :math:`|x_k - x_{k-p}| \le 10^{-9}(1 + |x_k|)` at k = n and k = n - p; `period` is the
-      least such p.
+      :math:`|x_k - x_{k-p}| \le 10^{-9}(1 + |x_k|)` at k = n and k = n - p, and both times a
+      thousand times closer than it moves, :math:`|x_k - x_{k-p}| \le 10^{-3} |x_n - x_{n-1}|`;
+      `period` is the least such p.
     * ``"bounded"``: none of these within n steps: the orbit is still on its way, or chaotic.
+
+    Without the second condition small moves would pass for returns. An orbit that in every step
+    changes sides and shrinks by a factor q is after two steps :math:`(1 - q)/q` times its last move
+    away from where it was, and on its way.
 
     Attributes
     ----------
@@ -97,8 +105,8 @@ def outcome_of(points):
     if convergence < np.inf:
         return Outcome("converged", int(convergence))
     for period in range(2, min(LONGEST_PERIOD, steps // 2) + 1):
-        if _near(points, sizes, steps, steps - period, PERIOD_TOLERANCE) and _near(
-            points, sizes, steps - period, steps - 2 * period, PERIOD_TOLERANCE
+        if _returns(points, sizes, steps, period) and _returns(
+            points, sizes, steps - period, period
         ):
             return Outcome("periodic", steps, period)
     return Outcome("bounded", steps)
@@ -108,9 +116,19 @@ def _first(steps, holds):
     return steps[holds][0] if holds.any() else np.inf
 
 
+def _returns(points, sizes, k, period):
+    moved = RETURN_RATIO * _distance(points[-1], points[-2])
+    near = _near(points, sizes, k, k - period, PERIOD_TOLERANCE)
+    return near and _distance(points[k], points[k - period]) <= moved
+
+
 def _near(points, sizes, k, j, tolerance):
+    return _distance(points[k], points[j]) <= tolerance * (1 + sizes[k])
+
+
+def _distance(x, y):
     with np.errstate(all="ignore"):  # an orbit that overflowed is not near anything
-        return np.abs(points[k] - points[j]).max(axis=-1, initial=0.0) <= tolerance * (1 + sizes[k])
+        return np.abs(x - y).max(axis=-1, initial=0.0)
 
 
 def javascript():
@@ -130,6 +148,7 @@ def javascript():
         "convergenceTolerance": CONVERGENCE_TOLERANCE,
         "checkInterval": CHECK_INTERVAL,
         "periodTolerance": PERIOD_TOLERANCE,
+        "returnRatio": RETURN_RATIO,
         "longestPeriod": LONGEST_PERIOD,
     }
     code = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")

@@ -23,7 +23,18 @@ def test_quadratic_is_a_power():
         (catalogue.quadratic(), 1.0, 2.0, 100, ("periodic", 100, 2)),
         (catalogue.quadratic(), 1.0, 2.5, 100, ("diverged", 35, 0)),
         (catalogue.quadratic(), 1.0, 0.01, 100, ("bounded", 100, 0)),
+        (catalogue.quadratic(), 1e-9, 2.0, 100, ("periodic", 100, 2)),
+        (catalogue.quadratic(), 1.0, 1.9, 185, ("bounded", 185, 0)),
+        (catalogue.quadratic(), 1.0, 1.9, 200, ("bounded", 200, 0)),
+        (catalogue.quadratic(), 1.0, 1.9, 225, ("bounded", 225, 0)),
+        (catalogue.quadratic(), 1.0, 1.9, 226, ("converged", 226, 0)),
+        (catalogue.quadratic(), 1.0, 0.01, 1750, ("bounded", 1750, 0)),
+        (catalogue.quadratic(), 1.0, 0.01, 2000, ("converged", 1856, 0)),
+        (catalogue.quadratic_bowl(), [1.0, -1.0], 0.19, 200, ("bounded", 200, 0)),
+        (catalogue.quadratic_bowl(), [1.0, 1e-9], 0.2, 1000, ("periodic", 1000, 2)),
+        (catalogue.double_well(), 0.3, 1.1, 5000, ("periodic", 5000, 2)),
         (catalogue.double_well(), 0.3, 1.25, 5000, ("periodic", 5000, 4)),
+        (catalogue.double_well(), 0.3, 1.29, 5000, ("periodic", 5000, 8)),
         (catalogue.double_well(), 0.3, 1.455, 5000, ("periodic", 5000, 3)),
         (catalogue.double_well(), 0.3, 1.9, 5000, ("bounded", 5000, 0)),
         (catalogue.quartic(), 10.0, 1.0, 10, ("diverged", 2, 0)),
@@ -43,6 +54,21 @@ def test_outcome_against_the_words_of_its_definition():
     for rate in rng.uniform(0.05, 2.2, 60):
         x = gd.gradient_descent(catalogue.double_well(), rng.normal(), rate, 300).points
         assert outcome.outcome_of(x) == by_the_words(x)
+    for rate in rng.uniform(0.18, 0.2, 60):
+        x = gd.gradient_descent(catalogue.quadratic_bowl(), rng.normal(0, 1e-6, 2), rate, 99).points
+        assert outcome.outcome_of(x) == by_the_words(x)
+
+
+@pytest.mark.parametrize("size", [1e-7, 1e-8, 1e-9])
+def test_a_period_returns_a_thousand_times_closer_than_it_moves(size):
+    k = np.arange(51)[:, np.newaxis]
+    for factor, label in [(1, "periodic"), (0.9995, "periodic"), (0.998, "bounded")]:
+        shrinking, growing = size * (-factor) ** k, size * (-1 / factor) ** k
+        # far from 0 and where it returns to: what counts is the move
+        for x in (shrinking, growing, np.hstack([shrinking, growing]), shrinking + 0.5):
+            assert outcome.outcome_of(x).label == label
+    doubled = size * np.array([1, -1, 2, -3])[np.arange(51) % 4, np.newaxis]
+    assert outcome.outcome_of(doubled) == gd.Outcome("periodic", 50, 4)
 
 
 def by_the_words(x):
@@ -58,7 +84,9 @@ def by_the_words(x):
             return gd.Outcome("converged", k)
     for p in range(2, 65):
         if 2 * p <= n and near(n, n - p, 1e-9) and near(n - p, n - 2 * p, 1e-9):
-            return gd.Outcome("periodic", n, p)
+            farther = max(*abs(x[n] - x[n - p]), *abs(x[n - p] - x[n - 2 * p]))
+            if farther <= 1e-3 * max(abs(x[n] - x[n - 1])):
+                return gd.Outcome("periodic", n, p)
     return gd.Outcome("bounded", n)
 
 

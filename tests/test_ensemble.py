@@ -74,6 +74,25 @@ def test_every_orbit_is_that_of_gradient_descent(name, data):
     np.testing.assert_array_equal(found, by_definition(objective, starts, rates, steps))
 
 
+@pytest.mark.parametrize(
+    "name, rate, least",
+    [("quadratic_bowl", 0.19, 30_000), ("scalar_factorization", 0.02, 1000)],
+)
+def test_nothing_is_periodic_where_orbits_shrink_slowly(name, rate, least):
+    objective, grid = getattr(catalogue, name)(), Grid([(-2.5, 2.5)] * 2, 200)
+    many = descend_many(objective, grid, rate, 200)
+    before, earlier = (
+        descend_many(objective, grid, rate, k, detect=False).points for k in (198, 196)
+    )
+    back = np.maximum(np.abs(many.points - before), np.abs(before - earlier)).max(axis=1)
+    small = back <= 1e-9 * (1 + np.abs(many.points).max(axis=1))
+    assert np.count_nonzero(small & ~many.converged) > least
+    assert many.counts["periodic"] == 0
+    assert descend_many(objective, grid, rate, 2000).counts["periodic"] == 0
+    edge = descend_many(catalogue.quadratic_bowl(), grid, 0.2, 400)
+    assert edge.counts["periodic"] == 40_000 and set(edge.periods) == {2}
+
+
 def test_an_orbit_that_leaves_and_comes_back_has_diverged():
     starts, rates = [[0.6], [0.4], [0.0], [0.6]], [2e6, 2e6, 2e6, 1e6]
     many = descend_many(catalogue.huber(), starts, rates, 100)

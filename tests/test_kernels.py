@@ -58,6 +58,26 @@ def test_same_outcome_as_one_orbit(objective):
             np.testing.assert_array_equal(points[j], orbit.points[at[j]])
 
 
+@pytest.mark.parametrize("steps", [3, 100, 186, 200, 225, 300])
+def test_what_shrinks_and_changes_sides_is_not_periodic(steps):
+    rates = np.array([0.01, 1.8, 1.9, 1.95, 1.998, 2.0, 2.0])
+    for objective in (catalogue.quadratic(), catalogue.quadratic_bowl(1, 1)):
+        x = np.ones((7, objective.dimension))
+        x[-1] = 1e-9
+        x[:2, -1] *= 1e-7
+        found = descent.detect(objective, x.copy(), rates, steps)
+        expected = descent.detect_numpy(objective.gradient, x.copy(), rates, steps)
+        np.testing.assert_array_equal(found, expected)
+        orbits = [
+            gd.gradient_descent(objective, *each, steps) for each in zip(x, rates, strict=True)
+        ]
+        labels = [outcome.LABELS[code] for code in found[0]]
+        told = zip(labels, *map(np.ndarray.tolist, found[1:]), strict=True)
+        assert [gd.Outcome(*each) for each in told] == [orbit.outcome for orbit in orbits]
+        assert labels[-2:] == (["periodic"] * 2 if steps > 3 else ["bounded"] * 2)
+        assert "periodic" not in labels[:-2] and "bounded" in labels
+
+
 def test_an_orbit_that_comes_back_has_escaped_all_the_same():
     # The steps of cos are as long as the learning rate: orbits leave the radius and return.
     objective = catalogue.huber()  # far out its steps are as long as the learning rate

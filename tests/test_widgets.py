@@ -172,6 +172,24 @@ def test_outcomes_are_those_of_python(name, node):
     assert len(labels) > 1
 
 
+def test_what_shrinks_slowly_is_periodic_nowhere(node):
+    bowl = gd.catalogue.quadratic_bowl()
+    starts = [[1.0, -1.0], [0.3, 1e-3], [1e-9, 1e-9]]
+    cases = [(x, h, n) for x in starts for h in (0.19, 0.195, 0.2) for n in (150, 190, 200, 225)]
+    result = node(
+        """
+        import { outcomeOf, step } from "./worker.mjs";
+        const result = data.map(([x, h, steps]) => outcomeOf(step, x, h, undefined, steps));""",
+        cases,
+        worker=gd.widgets.DescentExplorer2D(bowl)._texts["worker"],
+    )
+    ours = [vars(gd.gradient_descent(bowl, *case).outcome) for case in cases]
+    assert result == ours
+    for (_, h, _), found in zip(cases, ours, strict=True):
+        assert (found["label"] == "periodic") == (h == 0.2), found
+    assert {found["label"] for found in ours} == {"converged", "periodic", "bounded"}
+
+
 def test_labels_of_chaotic_orbits_agree_with_transcendental_formulas(node):
     # digits of sine may differ between Python and the browser; what becomes of the orbits may not
     starts = np.random.default_rng(4).uniform(-3, 3, (200, 1))
@@ -248,7 +266,7 @@ def test_the_loop_of_the_basin_picture_is_the_definition(node):
     """To the label and the step, for every kind of formula and every kind of number of steps."""
     formulas = [
         (gd.catalogue.scalar_factorization(), [0.02, 0.5, 0.97, 1.2, 1.9]),
-        (gd.catalogue.quadratic_bowl(), [0.1, 0.2, 0.21]),
+        (gd.catalogue.quadratic_bowl(), [0.1, 0.19, 0.2, 0.21]),
         (gd.Objective("Piecewise((x^2, x > y), (cos(y)^2 + a*y, True))", "x y", {"a": 0.5}), [0.4]),
         (gd.Objective("sqrt(2 + x) + y^2", "x y"), [0.5]),
         (gd.Objective("steps*k^2 + check*k*rules^2", "k rules", {"steps": 1, "check": 0.5}), [0.3]),

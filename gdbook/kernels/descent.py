@@ -260,7 +260,8 @@ next += 1
 
 _DECIDE = """
     # H keeps all points. Rows of B: the largest coordinate, which later gives place to how near
-    # the last point another must lie for a period; the learning rate.
+    # the last point another must lie for a period; the learning rate, which gives place to the
+    # part of the last move within which an orbit must return.
     $parameters
     label = W[0]
     at_step = W[1]
@@ -314,9 +315,12 @@ _DECIDE = """
                         at_step[l] = k
         for l in range($lanes):
             size = 0.0
+            moved = 0.0
             for i in range($d):
                 size = max(size, abs(H[last, i, l]))
+                moved = max(moved, abs(H[last, i, l] - H[max(last - 1, 0), i, l]))
             B[0, l] = $returning * (1.0 + size) if label[l] == $bounded else -1.0
+            B[1, l] = $ratio * moved
         for q in range(2, min($longest, steps // 2) + 1):
             found = 0
             for l in range($lanes):
@@ -324,9 +328,9 @@ _DECIDE = """
             if found:
                 for l in range($lanes):
                     $near_return
-                    again = near
+                    again = near and moved <= B[1, l]
                     $near_before
-                    if again and near and B[0, l] >= 0.0:
+                    if again and near and moved <= B[1, l] and B[0, l] >= 0.0:
                         label[l] = $periodic
                         period[l] = q
                         B[0, l] = -1.0
@@ -418,6 +422,7 @@ def _pieces(formula):
         "radius": outcome.ESCAPE_RADIUS,
         "tolerance": outcome.CONVERGENCE_TOLERANCE,
         "returning": outcome.PERIOD_TOLERANCE,
+        "ratio": outcome.RETURN_RATIO,
         "converged": _CONVERGED,
         "diverged": _DIVERGED,
         "periodic": _PERIODIC,
@@ -495,8 +500,8 @@ def detect_numpy(gradient, points, rates, steps, out=(None, None, None)):
         points[which] = x
         for period in range(2, min(outcome.LONGEST_PERIOD, steps // 2) + 1):
             last, before, earlier = recent[-1], recent[-1 - period], recent[-1 - 2 * period]
-            returns = _near(last, before, outcome.PERIOD_TOLERANCE)
-            returns &= _near(before, earlier, outcome.PERIOD_TOLERANCE)
+            moved = outcome.RETURN_RATIO * _size(last - recent[-2])
+            returns = _returns(last, before, moved) & _returns(before, earlier, moved)
             returns &= periods[which] == 0
             labels[which[returns]], periods[which[returns]] = _PERIODIC, period
     return labels, at, periods
@@ -504,6 +509,10 @@ def detect_numpy(gradient, points, rates, steps, out=(None, None, None)):
 
 def _size(x):
     return np.abs(x).max(axis=1, initial=0.0)
+
+
+def _returns(x, y, moved):
+    return _near(x, y, outcome.PERIOD_TOLERANCE) & (_size(x - y) <= moved)
 
 
 def _near(x, y, tolerance):

@@ -7,7 +7,7 @@ void main() {
 
 // The definition of outcome.js, with allowance for rounding: single precision never sees a move of 1e-10 or a return
 // to 1e-9, so where moves shrink the step is foretold from how fast they shrink, and an orbit is
-// periodic that returns as closely as numbers allow when five eighths of the steps are done.
+// periodic that returns as closely as numbers allow, and closely beside its move, when five eighths of the steps are done.
 const pixels = (parameters, gradient, rules) => `#version 300 es
 precision highp float;
 precision highp int;
@@ -26,6 +26,7 @@ const float SMALLEST = 3e-6;
 const float TOLERANCE = ${rules.convergenceTolerance.toExponential()};
 const int INTERVAL = ${rules.checkInterval};
 const float CLOSE = 2e-6;
+const float RATIO = ${rules.returnRatio.toExponential()};
 
 bool escaped(float x[2]) {
   return isnan(x[0]) || isnan(x[1]) || !(max(abs(x[0]), abs(x[1])) <= ${rules.escapeRadius.toExponential()});
@@ -80,8 +81,10 @@ void main() {
         break;
       }
       if (k == mark) before = x;
-      else if (k > mark && period == 0 && max(abs(x[0] - before[0]), abs(x[1] - before[1])) <= CLOSE * reach)
-        period = move > SMALL ? k - mark : -1;
+      else if (k > mark && period == 0) {
+        float apart = max(abs(x[0] - before[0]), abs(x[1] - before[1])) / reach;
+        if (apart <= min(CLOSE, RATIO * move)) period = k - mark;
+      }
     }
     if (label == 3 && period >= 2 && period <= ${rules.longestPeriod}) label = 2;
   }

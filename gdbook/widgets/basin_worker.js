@@ -27,7 +27,7 @@ export function basinRows({ limits: [x0, x1, y0, y1], learningRate, p, steps }, 
 
 // Four times the step plus the label: `outcomeOf` without its calls and arrays, which take most of its time.
 function outcomeInPlane(_x0, _x1, _h, _p, steps) {
-  const { escapeRadius, checkInterval, convergenceTolerance, periodTolerance } = rules;
+  const { escapeRadius, checkInterval, convergenceTolerance } = rules;
   if (!(Math.abs(_x0) <= escapeRadius && Math.abs(_x1) <= escapeRadius)) return DIVERGED;
   orbitX[0] = _x0;
   orbitY[0] = _x1;
@@ -40,18 +40,26 @@ function outcomeInPlane(_x0, _x1, _h, _p, steps) {
       orbitX[k] = _x0;
       orbitY[k] = _x1;
     }
-    if (returns(k, k - 1, convergenceTolerance)) return 4 * k + CONVERGED;
+    if (nearAt(k, k - 1, convergenceTolerance)) return 4 * k + CONVERGED;
   }
-  const before = (period) => returns(steps - period, steps - 2 * period, periodTolerance);
+  const moved = rules.returnRatio * distanceAt(steps, steps - 1);
   for (let period = 2; period <= Math.min(rules.longestPeriod, steps >> 1); period++) {
-    if (returns(steps, steps - period, periodTolerance) && before(period)) return 4 * steps + PERIODIC;
+    const before = steps - period;
+    if (returns(steps, before, moved) && returns(before, before - period, moved)) return 4 * steps + PERIODIC;
   }
   return 4 * steps + BOUNDED;
 }
 
-function returns(k, j, tolerance) {
-  const apart = Math.max(Math.abs(orbitX[k] - orbitX[j]), Math.abs(orbitY[k] - orbitY[j]));
-  return apart <= tolerance * (1 + Math.max(Math.abs(orbitX[k]), Math.abs(orbitY[k])));
+function returns(k, j, moved) {
+  return nearAt(k, j, rules.periodTolerance) && distanceAt(k, j) <= moved;
+}
+
+function nearAt(k, j, tolerance) {
+  return distanceAt(k, j) <= tolerance * (1 + Math.max(Math.abs(orbitX[k]), Math.abs(orbitY[k])));
+}
+
+function distanceAt(k, j) {
+  return Math.max(Math.abs(orbitX[k] - orbitX[j]), Math.abs(orbitY[k] - orbitY[j]));
 }
 
 export const PIECES = 80; // of each pass: a few milliseconds, so that a newer message is heard soon
