@@ -193,17 +193,20 @@ def multiscale(macro=None, micro=None, scale=0.01):
     >>> multiscale("(x^2 + y^2)/2", scale=0.1).sharpness([0.0, -0.05 * 3.141592653589793])
     array(11.)
     """
-    macro = _formula("x^2/2" if macro is None else macro)
+    macro = _formula("x^2/2" if macro is None else macro, "macro")
     sines = " + ".join(f"sin({name})" for name in macro.variables)
-    micro = Objective(sines, macro.variables) if micro is None else _formula(micro)
+    micro = Objective(sines, macro.variables) if micro is None else _formula(micro, "micro")
     if micro.dimension != macro.dimension:
         raise ValueError(
             f"micro must have as many variables as macro, {macro.dimension}, not {micro.dimension}"
         )
     arguments.positive(scale, "scale")
-    twice = sorted(set(macro.parameters) & set(micro.parameters))
+    named = [*macro.parameters, *micro.parameters, "epsilon"]
+    twice = sorted({name for name in named if named.count(name) > 1})
     if twice:
-        raise ValueError(f"macro and micro both have a parameter {twice[0]!r}: rename one of them")
+        raise ValueError(
+            f"macro, micro and scale (epsilon) share the parameter {twice[0]!r}: rename one of them"
+        )
     parameters = {**macro.parameters, **micro.parameters, "epsilon": scale}
     epsilon = sympy.Symbol("epsilon", real=True)
     pairs = zip(micro.variables, macro.variables, strict=True)
@@ -211,8 +214,8 @@ def multiscale(macro=None, micro=None, scale=0.01):
     return Objective(macro.expression + epsilon * ripples, macro.variables, parameters)
 
 
-def _formula(given):
+def _formula(given, name):
     if isinstance(given, str):
         return Objective(given, "x y" if re.search(r"\by\b", given) else "x")
-    require_formula(given)
+    require_formula(given, name)
     return given

@@ -30,6 +30,8 @@ __all__ = [
 
 # Phases over a cell of the micro-scale, all variables together.
 _PHASES = 2**16
+# Chances of all cells to go to others, at the most.
+_LARGEST = 2**24
 # A weight below exp(-40) is nothing beside one, in double precision.
 _NEGLIGIBLE = 40.0
 
@@ -51,7 +53,8 @@ def noise_covariance(micro=None):
     Raises
     ------
     ValueError, TypeError
-        If :math:`f_1` is not :math:`2\pi`-periodic in each variable, or no formula.
+        If :math:`f_1` is not :math:`2\pi`-periodic in each variable, has no finite gradient or
+        more than eight variables, or is no formula.
 
     Examples
     --------
@@ -129,8 +132,8 @@ def gibbs_density(macro, temperature, points):
     Raises
     ------
     ValueError, TypeError
-        If the temperature is not positive, or :math:`f_0` has other than one or two variables or
-        does not grow.
+        If the temperature is not positive, or too low to see several wells at once; if a point is
+        not finite; if :math:`f_0` has other than one or two variables or does not grow.
 
     Examples
     --------
@@ -138,11 +141,12 @@ def gibbs_density(macro, temperature, points):
     >>> float(gibbs_density(Objective("x^2/2", "x"), 0.25, 0.0).round(12))  # 1 / sqrt(2 pi T)
     0.797884560803
     """
-    _require_dimension(macro, (1, 2))
+    _require_dimension(macro, "macro", (1, 2))
     heat = arguments.positive(temperature, "temperature")
     points = _columns(points, macro.dimension)
-    lowest, log_mass = _log_mass(macro, heat, np.abs(points).max(initial=8.0))
-    return np.exp((lowest - macro.value(points)) / heat - log_mass)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        lowest, log_mass = _log_mass(macro, heat, np.abs(points).max(initial=8.0))
+        return np.exp((lowest - macro.value(points)) / heat - log_mass)
 
 
 def quasi_potential(macro, points, micro=None):
@@ -172,7 +176,7 @@ def quasi_potential(macro, points, micro=None):
     Raises
     ------
     ValueError, TypeError
-        If a point is not finite, or a formula has more than one variable.
+        If a point is not finite, a formula has more than one variable, or :math:`f_1` is constant.
 
     References
     ----------
@@ -185,10 +189,10 @@ def quasi_potential(macro, points, micro=None):
     >>> quasi_potential(Objective("x^2/2", "x"), [0.0, 0.1, 1.5]).round(6)
     array([0.      , 0.020101,      inf])
     """
-    _require_dimension(macro, (1,))
+    _require_dimension(macro, "macro", (1,))
     points = _columns(points, 1)[..., 0]
-    if not (points.size and np.isfinite(points).all()):
-        raise ValueError("points must be finite, and at least one")
+    if not points.size:
+        raise ValueError("points must be at least one, because V is 0 at the lowest of them")
     slope = _climbing_slope(_noise_1d(micro))
     grid = np.union1d(points, np.linspace(points.min(), points.max(), 2001))
     # Eight nodes of Gauss in each interval: exact for polynomials of degree 15.
@@ -227,7 +231,8 @@ def transfer_operator(macro, learning_rate, limits, cells=1000, micro=None):
         its ends :math:`f_0` rises outwards more steeply than the noise can climb: for the sine,
         :math:`|f_0'| \ge 1`.
     cells : int
-        Number of cells; their width must be less than the standard deviation of the noise.
+        Number of cells; their width must be less than the standard deviation of the noise. Time
+        grows with the number of cells times the square of how many the noise spans.
     micro : Objective, optional
         :math:`f_1` of one variable.
 
@@ -238,8 +243,9 @@ def transfer_operator(macro, learning_rate, limits, cells=1000, micro=None):
     Raises
     ------
     ValueError, TypeError
-        If a step from inside the limits can lead out of them, the cells are too wide, or there is
-        more than one stationary law because the noise is too weak to join the wells.
+        If a step from inside the limits can lead out of them, the cells are too wide or more than
+        memory is for, :math:`f_1` is constant, or there is more than one stationary law because the
+        noise is too weak to join the wells.
 
     References
     ----------
@@ -256,20 +262,20 @@ def transfer_operator(macro, learning_rate, limits, cells=1000, micro=None):
     >>> round(operator.gap, 6)
     0.1
     """
-    _require_dimension(macro, (1,))
+    _require_dimension(macro, "macro", (1,))
     rate = arguments.positive(learning_rate, "learning_rate")
     cells = arguments.natural(cells, "cells", least=4)
     edges = _edges(limits, cells)
     noise = _noise_1d(micro)
-    variance = rate**2 * np.mean(noise**2)
+    deviation = rate * np.std(noise)
     width = (edges[-1] - edges[0]) / cells
-    if width**2 > variance:
-        needed = int(np.ceil((edges[-1] - edges[0]) / np.sqrt(variance)))
+    if width > deviation:
+        needed = np.ceil((edges[-1] - edges[0]) / deviation)
         raise ValueError(
-            f"cells must be at least {needed} for limits {limits} and learning_rate {rate}, "
+            f"cells must be at least {needed:.10g} for limits {limits} and learning_rate {rate}, "
             f"so that one is narrower than the noise, not {cells}"
         )
-    reach = rate * np.sqrt(1 - width**2 / (6 * variance))
+    reach = rate * np.sqrt(1 - (width / deviation) ** 2 / 6)
     excess = _arcsine_excess if micro is None else _sampled_excess(noise)
     matrix = _matrix(macro, rate, edges, reach, noise, excess)
     return TransferOperator(edges, matrix, _stationary(matrix) / width)
@@ -304,14 +310,28 @@ class TransferOperator:
         return self.density * (self.edges[-1] - self.edges[0]) / len(self.density)
 
     def mean(self, function=1):
-        """Stationary mean of ``function(x)``, or of the power of x that `function` is."""
-        values = function(self.centres) if callable(function) else self.centres**function
+        """Stationary mean of ``function(x)``, or of the power of x that `function` is.
+
+        A function is called once, with the centres of all cells.
+        """
+        if callable(function):
+            values = arguments.reals(function(self.centres), "values of function")
+        else:
+            values = self.centres ** arguments.natural(function, "function")
+        if values.shape not in ((), self.density.shape):
+            raise ValueError(
+                f"function must give one value for each of {self.density.shape} points, "
+                f"not {values.shape}"
+            )
         return float(np.sum(values * self._weights))
 
     def share(self, low, high):
         """Stationary probability of the interval from `low` to `high`; they may be infinite."""
         cumulative = np.concatenate([[0.0], np.cumsum(self._weights)])
-        below_low, below_high = np.interp([low, high], self.edges, cumulative)
+        ends = arguments.reals([low, high], "low and high")
+        if not ends[0] <= ends[1]:
+            raise ValueError(f"low must not be above high, not {low!r} and {high!r}")
+        below_low, below_high = np.interp(ends, self.edges, cumulative)
         return float(below_high - below_low)
 
     def eigenvalues(self, count=2):
@@ -336,38 +356,50 @@ class TransferOperator:
 # How it is done
 
 
-def _require_dimension(objective, dimensions):
-    require_formula(objective)
+def _require_dimension(objective, name, dimensions):
+    require_formula(objective, name)
     if objective.dimension not in dimensions:
         allowed = " or ".join(map(str, dimensions))
         raise ValueError(
-            f"macro and micro must have {allowed} variables here, not {objective.dimension}"
+            f"{name} must have {allowed} variable{'s' * (dimensions != (1,))} here, "
+            f"not {objective.dimension}"
         )
 
 
 def _columns(points, dimension):
-    if dimension == 1 and np.shape(points)[-1:] != (1,):
-        points = np.asarray(points)[..., np.newaxis]
+    points = arguments.reals(points, "points")
+    if dimension == 1 and points.shape[-1:] != (1,):
+        points = points[..., np.newaxis]
+    if not np.isfinite(points).all():
+        raise ValueError(f"points must be finite, not {points[~np.isfinite(points)][0]}")
     return arguments.points(points, dimension)
 
 
 def _noise(micro):
     """-grad f1 at equispaced phases, shape (n, d)."""
     micro = Objective("sin(x)", "x") if micro is None else micro
-    require_formula(micro)
-    count = max(4, round(_PHASES ** (1 / micro.dimension)))
+    _require_dimension(micro, "micro", range(1, 9))
+    count = round(_PHASES ** (1 / micro.dimension))
     phases = (np.arange(count) + 0.5) * (2 * np.pi / count)
     points = np.stack(np.meshgrid(*[phases] * micro.dimension), -1).reshape(-1, micro.dimension)
+    values, noise = micro.value(points), -micro.gradient(points)
+    if not np.abs(noise).max() < 1e150:  # its square is to be a number too
+        raise ValueError(f"micro must have a finite gradient everywhere, not so {micro}")
     for shift in 2 * np.pi * np.eye(micro.dimension):
-        if not np.allclose(micro.value(points + shift), micro.value(points), atol=1e-9):
+        with np.errstate(invalid="ignore"):  # not numbers are not periodic
+            again = np.allclose(micro.value(points + shift), values, atol=1e-9 * np.ptp(values))
+        if not again:
             raise ValueError(f"micro must have the period 2 pi in each variable, not so {micro}")
-    return -micro.gradient(points)
+    return noise
 
 
 def _noise_1d(micro):
     if micro is not None:
-        _require_dimension(micro, (1,))
-    return _noise(micro)[:, 0]
+        _require_dimension(micro, "micro", (1,))
+    noise = _noise(micro)[:, 0]
+    if np.std(noise) <= 1e-9 * np.abs(noise).max():
+        raise ValueError(f"micro must not be constant, because its slopes are the noise: {micro}")
+    return noise
 
 
 def _log_mass(macro, heat, far):
@@ -391,8 +423,14 @@ def _log_mass(macro, heat, far):
             low, high = low + (first - 1) * step, low + (last + 1) * step
         else:
             weights = np.exp(np.nanmin(energy) - energy)
+            mass = np.nansum(weights)
+            if abs(np.nansum(weights[(slice(None, None, 2),) * d]) * 2**d - mass) > 1e-2 * mass:
+                raise ValueError(
+                    f"temperature must be larger, not {heat}: the wells of {macro} are too narrow "
+                    "to be seen at once"
+                )
             cell = np.prod((high - low) / count)
-            return np.nanmin(energy) * heat, np.log(np.nansum(weights) * cell)
+            return np.nanmin(energy) * heat, np.log(mass * cell)
     raise ValueError(f"exp(-macro / temperature) has no finite integral for {macro}")
 
 
@@ -400,7 +438,8 @@ def _climbing_slope(noise):
     """The root p of ln E exp(p noise) = p s as a function of s; infinite beyond the noise."""
     from scipy.interpolate import CubicSpline
 
-    noise = noise[:: len(noise) // 2**13]
+    scale = np.std(noise)
+    noise = noise[:: len(noise) // 2**13] / scale
     t = np.linspace(-10, 10, 1200)  # p = sinh t; an even number leaves out p = 0
     p = np.sinh(t)[:, np.newaxis]
     highest = np.where(p > 0, noise.max(), noise.min()) * p
@@ -409,7 +448,8 @@ def _climbing_slope(noise):
     root = CubicSpline(slopes, t)
 
     def slope(s):
-        inner = np.sinh(root(np.clip(s, slopes[0], slopes[-1])))
+        s = s / scale
+        inner = np.sinh(root(np.clip(s, slopes[0], slopes[-1]))) / scale
         inner = np.where(s >= noise.max(), np.inf, inner)
         return np.where(s <= noise.min(), -np.inf, inner)
 
@@ -458,6 +498,11 @@ def _matrix(macro, rate, edges, reach, noise, excess):
         )
     first = np.floor((lowest - centres[0]) / width).astype(int)
     count = int(np.ceil((highest - lowest).max() / width)) + 2
+    if cells * count > _LARGEST:
+        raise ValueError(
+            f"cells must be fewer, not {cells}: the noise spans {count} of them, more chances than "
+            "memory is for"
+        )
     columns = first[:, np.newaxis] + np.arange(-1, count + 1)
     z = (centres[0] + width * columns - means[:, np.newaxis]) / reach
     chances = np.diff(excess(z), 2, axis=1)
@@ -482,9 +527,7 @@ def _stationary(matrix):
             "wells; choose limits around one of them, or a larger learning_rate"
         )
     (states,) = np.nonzero(classes == closed[0])
-    chain = matrix[states][:, states].toarray()
-    begin, end = np.nonzero(chain)
-    band = int(np.abs(begin - end).max())
+    chain, band = _banded(matrix[states][:, states])
     for k in range(len(chain) - 1, 0, -1):
         near = slice(max(0, k - band), k)
         chain[near, k] /= chain[k, near].sum()
@@ -498,3 +541,17 @@ def _stationary(matrix):
     result = np.zeros(matrix.shape[0])
     result[states] = law / law.sum()
     return result
+
+
+def _banded(matrix):
+    """A view by row and column of the band about the diagonal, with zeros, and its half width.
+
+    Beyond the band it shows entries of other rows.
+    """
+    entries = matrix.tocoo()
+    begin, end = entries.coords
+    band, size = int(np.abs(begin - end).max()), len(matrix.indptr) - 1
+    rows = np.zeros(size * (2 * band + 1))
+    rows[band + 2 * band * begin + end] = entries.data
+    strides = (2 * band * rows.itemsize, rows.itemsize)
+    return np.lib.stride_tricks.as_strided(rows[band:], (size, size), strides), band

@@ -419,7 +419,7 @@ def require_differentiable(objective):
         )
 
 
-def require_formula(objective):
+def require_formula(objective, name="objective"):
     """Refuse objectives that are given by data or code instead of a formula.
 
     Examples
@@ -428,7 +428,7 @@ def require_formula(objective):
     """
     if not isinstance(objective, Objective):
         raise TypeError(
-            f"objective must be a gdbook.Objective, not {type(objective).__name__}; without a "
+            f"{name} must be a gdbook.Objective, not {type(objective).__name__}; without a "
             "formula there are gradient_descent, descend_many and interpolated_field"
         )
 

@@ -252,6 +252,8 @@ def test_an_ellipse_cannot_be_changed():
         (ValueError, "limits must be", lambda: InvariantEllipse(1.0).share((0, 1))),
         (ValueError, "limits must be", lambda: InvariantEllipse(1.0).share((1, 0, 0, 1))),
         (ValueError, "limits must be", lambda: InvariantEllipse(1.0).share((0, np.inf, 0, 1))),
+        (ValueError, "limits must be", lambda: InvariantEllipse(1.0).share((0, 1e200, 0, 1))),
+        (ValueError, "limits must be", lambda: InvariantEllipse(1.0).share((0, 1e-200, 0, 1))),
         (ValueError, "starts must have 2", lambda: critical_learning_rate([1.0])),
         (ValueError, "product must be positive", lambda: critical_learning_rate([1.0, 1.0], 0)),
     ],

@@ -57,12 +57,17 @@ def test_parameters_of_both_formulas_stay():
     [
         (ValueError, "scale must be positive, not 0", (None, None, 0)),
         (ValueError, "micro must have as many variables as macro, 2, not 1", ("x*y", "sin(x)")),
-        (TypeError, "objective must be a gdbook.Objective, not int", (3,)),
+        (TypeError, "macro must be a gdbook.Objective, not int", (3,)),
         (ValueError, "unknown symbol 'z'", ("z^2",)),
         (
             ValueError,
-            "both have a parameter 'a'",
+            "share the parameter 'a'",
             (gd.Objective("a*x", "x", {"a": 1}), gd.Objective("a*x", "x", {"a": 1})),
+        ),
+        (
+            ValueError,
+            "share the parameter 'epsilon'",
+            (gd.Objective("epsilon*x", "x", {"epsilon": 1}),),
         ),
     ],
 )
@@ -122,6 +127,13 @@ def test_gibbs_in_two_variables():
     point, heat = np.array([[0.1, -0.05], [0.0, 0.0]]), 0.02
     expected = np.exp(-f.value(point) / heat) * 2 / (2 * np.pi * heat)
     assert gibbs_density(f, heat, point) == pytest.approx(expected, rel=1e-10)
+
+
+def test_gibbs_of_wells_that_are_narrower_than_the_grid_is_refused():
+    with pytest.raises(ValueError, match="temperature must be larger, not 1e-12"):
+        gibbs_density(gd.catalogue.double_well(), 1e-12, [1.0])
+    one_well = gibbs_density(PARABOLA, 1e-12, [0.0])
+    assert one_well == pytest.approx(1 / np.sqrt(2e-12 * np.pi), rel=1e-9)
 
 
 def test_gibbs_keeps_the_shape_of_the_points():
@@ -289,8 +301,8 @@ def test_cumulative_shares():
         ("cells must be at least 36 for limits", {"cells": 20}),
         ("cells must be a whole number, at least 4", {"cells": 1}),
         ("learning_rate must be positive", {"learning_rate": -0.1}),
-        ("must have 1 variables here, not 2", {"macro": gd.Objective("x*y", "x y")}),
-        ("must have 1 variables here, not 2", {"micro": gd.Objective("sin(x)*sin(y)", "x y")}),
+        ("must have 1 variable here, not 2", {"macro": gd.Objective("x*y", "x y")}),
+        ("must have 1 variable here, not 2", {"micro": gd.Objective("sin(x)*sin(y)", "x y")}),
         (
             "has 2 stationary laws: the noise is too weak",
             {"macro": gd.Objective("4*(x^2 - 1)^2", "x"), "learning_rate": 0.02},
@@ -309,6 +321,49 @@ def test_too_many_eigenvalues_are_named():
     assert np.abs(found) == pytest.approx([1, 0.8, 0.64, 0.512], rel=1e-3)
     with pytest.raises(ValueError, match="count must be at most 98 for 100 cells, not 99"):
         operator.eigenvalues(99)
+
+
+def test_means_and_shares_of_what_is_none_are_named():
+    operator = transfer_operator(PARABOLA, 0.5, (-1.5, 1.5), 100)
+    with pytest.raises(TypeError, match=r"function must be a whole number, not 0\.5"):
+        operator.mean(0.5)
+    with pytest.raises(ValueError, match=r"one value for each of \(100,\) points, not \(2,\)"):
+        operator.mean(lambda x: [1, 2])
+    with pytest.raises(ValueError, match="low must not be above high, not 1 and 0"):
+        operator.share(1, 0)
+
+
+@pytest.mark.parametrize(
+    ("message", "formula"),
+    [
+        ("micro must not be constant", "3"),
+        ("micro must have the period 2 pi", "1e-12*x"),
+        ("micro must have a finite gradient", "exp(800*sin(x))"),
+    ],
+)
+def test_a_micro_scale_that_is_no_noise_is_named(message, formula):
+    micro = gd.Objective(formula, "x")
+    for call in (
+        lambda: quasi_potential(PARABOLA, [0.0, 1.0], micro),
+        lambda: transfer_operator(PARABOLA, 0.1, (-2, 2), micro=micro),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
+
+
+def test_weak_noise_has_the_quasi_potential_of_strong_noise_on_another_scale():
+    slight, micro = gd.Objective("1e-9*x^2/2", "x"), gd.Objective("1e-9*sin(x)", "x")
+    weak = quasi_potential(slight, [0, 0.5], micro)
+    strong = quasi_potential(PARABOLA, [0, 0.5])
+    assert 1e-9 * weak[1] == pytest.approx(strong[1], rel=1e-9)
+
+
+def test_too_many_variables_and_cells_are_named():
+    names = [f"x{i}" for i in range(9)]
+    with pytest.raises(ValueError, match=r"micro must have .* variables here, not 9"):
+        noise_covariance(gd.Objective(" + ".join(f"sin({name})" for name in names), names))
+    with pytest.raises(ValueError, match="cells must be fewer, not 30000: the noise spans"):
+        transfer_operator(PARABOLA, 0.1, (-1.25, 1.25), 30000)
 
 
 def test_no_warning():
