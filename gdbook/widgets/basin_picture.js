@@ -4,6 +4,7 @@
 
 import { BasinShader } from "./basin_shader.js";
 import { channels } from "./drawing.js";
+import { Workers } from "./workers.js";
 
 export const LABEL_COLOURS = { converged: "stable", diverged: "diverged", periodic: "periodic", bounded: "chaotic" };
 const LABELS = Object.keys(LABEL_COLOURS); // in the order of the worker's numbers
@@ -16,11 +17,9 @@ export class BasinPicture {
   // `address` is that of the loop, which is also imported as `loop`; `shader` is the gradient for a graphics processor.
   constructor({ address, loop, shader, rules, size, timings, changed }) {
     Object.assign(this, { loop, shader, rules, size, timings, changed });
-    this.job = 0;
     this.coarse = 1;
-    const count = Math.min(4, Math.max(1, navigator.hardwareConcurrency ?? 1));
-    this.workers = Array.from({ length: count }, () => new Worker(address, { type: "module" }));
-    for (const worker of this.workers) worker.onmessage = ({ data }) => this.receive(data);
+    const answers = { receive: (piece) => this.receive(piece), finished: () => this.finish() };
+    this.workers = new Workers(address, timings, answers);
     this.canvas = document.createElement("canvas");
     this.canvas.width = this.canvas.height = size;
     this.context = this.canvas.getContext("2d");
@@ -31,32 +30,27 @@ export class BasinPicture {
 
   // Asks for a new picture; whatever is being computed is given up.
   ask(limits, learningRate, p, steps) {
-    this.job += 1;
-    this.asked = performance.now();
-    this.request = { job: this.job, limits, learningRate, p, steps };
+    this.workers.begin();
+    this.request = { limits, learningRate, p, steps };
     this.pieces = [];
     this.fresh = [];
     this.limits = limits;
-    delete this.timings.full;
     clearTimeout(this.resting);
     this.moving = this.gpu?.canDraw(limits) ?? false;
     this.drawn = undefined;
     if (this.moving) {
-      for (const worker of this.workers) worker.postMessage({ job: this.job });
+      this.workers.rest();
       this.resting = setTimeout(() => this.compute([this.size]), REST);
     } else {
       this.compute([MIDDLE, this.size]);
       this.computeCoarse();
-      this.timings.coarse = performance.now() - this.asked;
+      this.timings.coarse = this.workers.since;
     }
   }
 
   compute(sizes) {
-    this.remaining = this.workers.length;
     this.middle = this.loop.PIECES;
-    this.workers.forEach((worker, part) =>
-      worker.postMessage({ ...this.request, sizes, part, parts: this.workers.length }),
-    );
+    this.workers.share({ ...this.request, sizes });
   }
 
   // As fine as there is time for.
@@ -68,18 +62,12 @@ export class BasinPicture {
     else if (taken < BUDGET / 5) this.coarse = Math.min(this.coarse + 1, COARSE.length - 1);
   }
 
-  receive(data) {
-    if (data.job !== this.job) return;
-    if (data.done) {
-      this.remaining -= 1;
-      if (this.remaining === 0) this.finish();
-      return;
-    }
-    this.add(data);
-    if (data.size !== this.size) this.middle -= 1;
+  receive(piece) {
+    this.add(piece);
+    if (piece.size !== this.size) this.middle -= 1;
     // what is fresh waits a little for company: drawing for every piece would take the time from the workers
     const now = performance.now();
-    const whole = data.size !== this.size && this.middle === 0;
+    const whole = piece.size !== this.size && this.middle === 0;
     if (!this.moving && (whole || now - this.shown > 60)) {
       this.shown = now;
       this.changed();
@@ -87,7 +75,6 @@ export class BasinPicture {
   }
 
   finish() {
-    this.timings.full = performance.now() - this.asked;
     this.moving = false;
     this.changed();
     // not before the page has its first picture: a graphics processor takes its time to wake up
@@ -109,7 +96,7 @@ export class BasinPicture {
     }
     if (this.moving) {
       if (this.drawn !== theme.background) this.gpu.draw(this.request, colours, background);
-      if (this.drawn === undefined) this.timings.coarse = performance.now() - this.asked;
+      if (this.drawn === undefined) this.timings.coarse = this.workers.since;
       this.drawn = theme.background;
       return this.gpu.canvas;
     }
@@ -149,7 +136,7 @@ export class BasinPicture {
 
   remove() {
     clearTimeout(this.resting);
-    for (const worker of this.workers) worker.terminate();
+    this.workers.remove();
     this.gpu?.remove();
   }
 }

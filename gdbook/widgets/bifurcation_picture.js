@@ -1,6 +1,7 @@
 // The bifurcation diagram as pixels, computed by workers: short orbits first, then long ones.
 
 import { channels } from "./drawing.js";
+import { Workers } from "./workers.js";
 
 const QUICK = { rates: 1, least: 256, most: 256, keep: 256 };
 const WHOLE = { rates: 3, least: 1024, most: 16384, keep: 4000 };
@@ -10,10 +11,7 @@ const WASH = 26; // of 255: how full a column is in which the orbit diverges
 export class DiagramPicture {
   constructor(address, size, { regimeNames, OWN }, timings, changed) {
     Object.assign(this, { size, names: regimeNames, own: OWN, timings, changed });
-    this.job = 0;
-    const count = Math.min(4, Math.max(1, navigator.hardwareConcurrency ?? 1));
-    this.workers = Array.from({ length: count }, () => new Worker(address, { type: "module" }));
-    for (const worker of this.workers) worker.onmessage = ({ data }) => this.receive(data);
+    this.workers = new Workers(address, timings, { receive: (piece) => this.receive(piece), finished: changed });
     [this.canvas, this.strip] = [size, [size[0], 1]].map(([width, height]) =>
       Object.assign(document.createElement("canvas"), { width, height }),
     );
@@ -24,38 +22,25 @@ export class DiagramPicture {
 
   // Asks for a new diagram; whatever is being computed is given up.
   ask(request) {
-    this.job += 1;
-    this.asked = performance.now();
-    delete this.timings.full;
-    this.remaining = this.workers.length;
+    this.workers.begin();
     this.missing = this.size[0];
     this.waiting = [];
     this.limitsAsked = request.limits;
     // of a small part of the diagram more is to be seen when orbits are longer
     const long = { ...WHOLE, keep: Math.min(LONGEST, Math.round(WHOLE.keep * request.depth)) };
     const passes = request.depth > 2 ? [QUICK, WHOLE, long] : [QUICK, WHOLE];
-    const [job, parts] = [this.job, this.workers.length];
-    this.workers.forEach((worker, part) =>
-      worker.postMessage({ ...request, job, part, parts, size: this.size, passes }),
-    );
+    this.workers.share({ ...request, size: this.size, passes });
   }
 
-  receive(data) {
-    if (data.job !== this.job) return;
-    if (data.done) {
-      this.remaining -= 1;
-      if (this.remaining === 0) this.timings.full = performance.now() - this.asked;
-      if (this.remaining === 0) this.changed();
-      return;
-    }
+  receive(piece) {
     // the diagram before stands until the first pass is whole; a quick worker may be further already
-    this.waiting.push(data);
-    if (data.pass === 0) this.missing -= data.count;
+    this.waiting.push(piece);
+    if (piece.pass === 0) this.missing -= piece.count;
     if (this.missing > 0) return;
     const whole = this.missing === 0;
     if (whole) {
       this.missing = -1;
-      this.timings.coarse = performance.now() - this.asked;
+      this.timings.coarse = this.workers.since;
       this.limits = this.limitsAsked;
       this.pieces = [];
       this.fresh = [];
@@ -113,7 +98,7 @@ export class DiagramPicture {
   }
 
   remove() {
-    for (const worker of this.workers) worker.terminate();
+    this.workers.remove();
   }
 }
 
