@@ -6,23 +6,15 @@ import json
 import re
 import struct
 import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import gdbook as gd
-from tests.figure_page import picture, state, status
-
-playwright = pytest.importorskip("playwright")
+from tests.figure_page import picture, state, status, work_meter
+from tests.test_widgets import NODE
 
 catalogue = gd.catalogue
-NODE = (
-    Path(playwright.__file__).parent
-    / "driver"
-    / ("node.exe" if sys.platform == "win32" else "node")
-)
 SQRT5 = 5**0.5
 RANGE = [-1.6, 1.6]
 
@@ -245,6 +237,7 @@ def test_default_limits_reach_a_little_beyond_the_bounded_orbits():
     assert 4.6 < wave.limits[1] < 5 and -0.5 < wave.limits[2] < wave.limits[3] < 7
     assert explorer(catalogue.quartic())._smoothness == 0
     part = explorer(None, 1.3, limits=(1.2, 1.4, 0.5, 1.2))
+    assert explorer(limits=(1.2, 1.4, 0.5, 1.2)).learning_rate == 1.32, "within the limits"
     assert part.limits == [1.2, 1.4, 0.5, 1.2] and part._range[0] < 0.3 and part._range[1] > 1.15
 
 
@@ -290,6 +283,9 @@ def test_the_worker_imports_nothing():
         (lambda: explorer(None, start="one"), "start.*'one'"),
         (lambda: explorer(None, limits=(-1, 2, 0, 1)), "limits.*learning rate of 0 or more"),
         (lambda: explorer(None, limits=(0, 2)), "limits"),
+        (lambda: explorer(None, limits=(0, 1e9, -1, 1)), "limits must be at most 10000"),
+        (lambda: explorer(None, limits=(1, 1 + 1e-12, -1, 1)), "limits.*apart by more than"),
+        (lambda: explorer(None, None, 1e9), "start must be between -10000 and 10000"),
         (lambda: explorer(None, limits=(2, 1, 0, 1)), "limits.*larger upper"),
         (lambda: explorer(gd.Objective("-x^2", "x")), "limits must be given.*no minimum near 0.3"),
         (lambda: explorer(gd.Objective("3*x", "x")), "limits must be given"),
@@ -529,13 +525,7 @@ def test_a_newer_wish_ends_the_work_on_the_one_before(show):
 def test_input_never_waits(show):
     page = show(explorer())
     page.wait_for_function(DONE)
-    chrome = page.context.new_cdp_session(page)
-    chrome.send("Performance.enable", {"timeDomain": "threadTicks"})
-
-    def worked():
-        metrics = chrome.send("Performance.getMetrics")["metrics"]
-        return 1000 * next(m["value"] for m in metrics if m["name"] == "TaskDuration")
-
+    worked = work_meter(page)
     before = worked()
     result = page.evaluate(
         """async () => {
@@ -546,7 +536,6 @@ def test_input_never_waits(show):
             slider.dispatchEvent(new Event("input", { bubbles: true }));
           };
           const [full, coarse] = [[], []];
-          timings.redraw.length = 0;
           for (let i = 0; i < 8; i++) {
             move(start, 0.1 + 0.1 * i);
             move(rate, 1.2 + 0.1 * i);
@@ -555,8 +544,7 @@ def test_input_never_waits(show):
             full.push(timings.full);
             coarse.push(timings.coarse);
           }
-          const redraw = timings.redraw.sort((a, b) => a - b)[timings.redraw.length >> 1];
-          return { full, coarse, redraw };
+          return { full, coarse };
         }"""
     )
     result["main thread"] = (worked() - before) / 8
@@ -566,7 +554,6 @@ def test_input_never_waits(show):
     assert result["main thread"] < 50
     # Times on the clock have room for a machine that does other things as well.
     assert min(result["coarse"]) < 200 and min(result["full"]) < 800
-    assert result["redraw"] < 12
 
 
 def test_one_finger_scrolls_two_zoom_and_the_ring_is_taken(show):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import gdbook as gd
-from tests.figure_page import ADDRESS, PAGE, picture, state, status
+from tests.figure_page import ADDRESS, PAGE, picture, state, status, work_meter
 
 pytest.importorskip("playwright")
 
@@ -160,13 +160,7 @@ def test_basin_picture_is_quick_and_leaves_the_page_free(show):
     page.wait_for_function("document.querySelector('[data-live]').liveFigure.timings.full")
     counts = state(page)["basin"]
     assert sum(counts.values()) == 400 * 400 and min(counts["converged"], counts["diverged"]) > 1000
-    chrome = page.context.new_cdp_session(page)
-    chrome.send("Performance.enable", {"timeDomain": "threadTicks"})
-
-    def worked():
-        metrics = chrome.send("Performance.getMetrics")["metrics"]
-        return 1000 * next(m["value"] for m in metrics if m["name"] == "TaskDuration")
-
+    worked = work_meter(page)
     before = worked()
     result = page.evaluate(
         """async () => {

@@ -4,18 +4,18 @@ import numpy as np
 import traitlets
 
 from gdbook import outcome
-from gdbook.arguments import number
 from gdbook.bifurcation import bifurcation_diagram
 from gdbook.descent import gradient_descent
 from gdbook.periodic import attracting_period, period_doublings
 from gdbook.plots import COLOURS
 from gdbook.widgets.live_figure import (
+    FARTHEST,
     HERE,
     LiveFigure,
     parameter_values,
-    rectangle,
     require_dimension,
     require_inside,
+    view,
 )
 
 __all__ = ["BifurcationExplorer"]
@@ -35,7 +35,7 @@ class BifurcationExplorer(LiveFigure):
     objective : Objective
         Of one variable.
     learning_rate : float, optional
-        Three fifths of the largest by default.
+        By default three fifths of the way through the limits.
     start : float
     limits : (float, float, float, float), optional
         Lowest and highest learning rate, and lower and upper end of the variable. By default a
@@ -67,16 +67,15 @@ class BifurcationExplorer(LiveFigure):
 
     def __init__(self, objective, learning_rate=None, start=0.3, *, limits=None):
         require_dimension(objective, 1, "BifurcationExplorer")
-        start = number(start, "start")
+        start = require_inside("start", start, -FARTHEST, FARTHEST)
         minimum = _minimum(objective, start)
         smoothness, origin = _smoothness(objective, minimum)
-        if limits is None:
-            home = _home(objective, start, minimum, smoothness)
-        else:
-            home = rectangle(limits, 2)
+        found = _home(objective, start, minimum, smoothness) if limits is None else limits
+        home = view(found)
         if home[0] < 0:
             raise ValueError(f"limits must begin with a learning rate of 0 or more, not {limits!r}")
-        learning_rate = 0.6 * home[1] if learning_rate is None else learning_rate
+        if learning_rate is None:
+            learning_rate = home[0] + 0.6 * (home[1] - home[0])
         learning_rate = require_inside("learning_rate", learning_rate, 0, home[1])
         doublings = _doublings(objective, start, home[1], smoothness)
         text = (HERE / "bifurcation_worker.js").read_text(encoding="utf-8")

@@ -17,6 +17,7 @@ __all__ = ["LiveFigure"]
 
 HERE = Path(__file__).parent
 WIDTH = 720
+FARTHEST, FINEST = 1e4, 1e-9  # as in view.js
 MARGINS = {"left": 46, "right": 12, "top": 26, "bottom": 36}
 
 
@@ -41,12 +42,15 @@ class LiveFigure(anywidget.AnyWidget):
         Where the axes of the still stand, as fractions of the picture; as on a wide page.
     legend : bool
         Whether a legend stands beside the buttons; on a phone it stands below them.
+    lines : int
+        Lines of the status line on a phone.
     """
 
     source = ""
     ratios = (0.5, 1.0)
     panels = ((0, 0, 1, 1),)
     legend = False
+    lines = 3
 
     _source = traitlets.Unicode().tag(sync=True)
     _texts = traitlets.Dict().tag(sync=True)
@@ -73,10 +77,10 @@ class LiveFigure(anywidget.AnyWidget):
                 wide,
                 52 + 44 * -(-sliders // 2) + 48,
                 narrow,
-                73 + 44 * sliders + (96 if self.legend else 48),
+                10 + 21 * self.lines + 44 * sliders + (96 if self.legend else 48),
             ],
-            _alt=alt.format(f=formula),
-            _name=name.format(f=formula),
+            _alt=alt.replace("{f}", formula),
+            _name=name.replace("{f}", formula),
             _esm=_inlined(glue.replace("./figure.js", f"./{self.source}")),
             _css=(HERE / "style.css").read_text(encoding="utf-8"),
             **state,
@@ -144,6 +148,19 @@ def rectangle(limits, dimension):
             f"not {limits!r}"
         )
     return ends.tolist()
+
+
+def view(limits):
+    """Limits of a picture that zooms, as floats: those that `isView` of view.js takes."""
+    ends = rectangle(limits, 2)
+    for low, high in (ends[:2], ends[2:]):
+        reach = max(abs(low), abs(high))
+        if not (reach <= FARTHEST and high - low > FINEST * (1 + reach)):
+            raise ValueError(
+                f"limits must be at most {FARTHEST:g} from the origin, and apart by more than "
+                f"{FINEST:g} of their distance from it, not {limits!r}"
+            )
+    return ends
 
 
 def lowest(objective, limits):

@@ -24,6 +24,7 @@ __all__ = ["MultiscaleExplorer"]
 
 PATH = 40
 BINS = 110
+MOST_CELLS = 4000  # as in random_map.js
 WINDOW = 12  # as in multiscale_explorer.js
 SMALLEST, FINEST, COARSEST = 0.005, 1e-5, 0.2
 
@@ -96,6 +97,12 @@ class MultiscaleExplorer(LiveFigure):
         scale = require_inside("scale", scale, FINEST, COARSEST)
         limits = _valley(macro) if limits is None else rectangle(limits, 1)
         start = require_inside("start", start, *limits)
+        widest = MOST_CELLS * learning_rate * np.sqrt(0.5)
+        if limits[1] - limits[0] > widest:
+            raise ValueError(
+                f"limits must be at most {widest:g} apart at learning rate {learning_rate:g}, so "
+                f"that the noise is wider than a cell, not {limits}"
+            )
         self.macro = macro
         objective = with_ripples(macro, scale=scale)
         parts = ("random_map.js", "multiscale_worker.js")
@@ -165,7 +172,7 @@ class MultiscaleExplorer(LiveFigure):
 def _cells(limits, learning_rate):
     """As many cells as random_map.js takes."""
     noise = learning_rate * np.sqrt(0.5)
-    return int(np.clip(np.ceil(3 * (limits[1] - limits[0]) / noise), 400, 4000))
+    return int(np.clip(np.ceil(3 * (limits[1] - limits[0]) / noise), 400, MOST_CELLS))
 
 
 def _valley(macro):
