@@ -15,6 +15,7 @@ import sympy
 import gdbook as gd
 from gdbook.outcome import javascript as outcome_javascript
 from gdbook.plots import COLOURS
+from gdbook.widgets import descent_explorer_2d
 
 playwright = pytest.importorskip("playwright")
 
@@ -545,6 +546,50 @@ def test_stills_are_pictures_of_the_size_they_promise(figures):
 )
 def test_stills_of_what_diverges_or_rests_are_drawn_in_silence(make):
     assert make(gd.widgets, gd.catalogue)._still
+
+
+def test_the_still_has_the_basins_of_the_live_picture(node):
+    objective = gd.catalogue.scalar_factorization()
+    words = [
+        (0.5, "green where they converge, purple where they do neither in 200 steps and vermilion"),
+        (1.1, "green where they converge, blue where they end in a cycle and vermilion where"),
+        (1.9, "green where they converge, purple where they do neither in 200 steps and vermilion"),
+    ]
+    for rate, told in words:
+        figure = gd.widgets.DescentExplorer2D(
+            objective, learning_rate=rate, largest_learning_rate=2
+        )
+        result = node(
+            """
+            import { basinRows } from "./worker.mjs";
+            import { LABEL_COLOURS } from "./basin_picture.js";
+            const { labels, steps } = basinRows(data, 160, 0, 160);
+            const result = { labels: [...labels], steps: [...steps], colours: LABEL_COLOURS };""",
+            {"limits": figure.limits, "learningRate": rate, "p": {"mu": 1.0}, "steps": 200},
+            worker=figure._texts["worker"],
+        )
+        np.testing.assert_array_equal(figure._fate.labels, result["labels"])
+        np.testing.assert_array_equal(figure._fate.steps, result["steps"])
+        assert tuple(result["colours"]) == gd.outcome.LABELS
+        assert tuple(result["colours"].values()) == descent_explorer_2d.LABEL_COLOURS
+        assert f"behind them the starts, {told}" in figure._alt
+    rows = descent_explorer_2d._painted(figure._fate)
+    first = np.array([int(COLOURS["diverged"][i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    strength = 0.2 + 0.4 * np.exp(-figure._fate.steps[0] / 40)
+    np.testing.assert_allclose(rows[0, 0], strength * first + 1 - strength)  # lower left
+
+
+def test_poles_and_holes_in_view():
+    for formula in ("log(x) + 1/y", "log(x)/y^2 + 1/(x - y)", "sqrt(x - 2) + y^2"):
+        for rate in (None, 0.3):
+            figure = gd.widgets.DescentExplorer2D(
+                gd.Objective(formula, "x y"), learning_rate=rate, largest_learning_rate=1
+            )
+            assert figure._still
+    plane = gd.Objective("(x - 1)^2 + y - log(y)", "x y")
+    assert descent_explorer_2d._lowest_value(plane, (-2, 2, -2.5, 2.5)) == pytest.approx(1)
+    with pytest.raises(ValueError, match=r"limits must hold points where .* has none in \[-2.5, "):
+        gd.widgets.DescentExplorer2D(gd.Objective("log(-1 - x^2) + y", "x y"))
 
 
 def test_curves_are_told_and_drawn_in_the_still():

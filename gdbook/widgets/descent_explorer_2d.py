@@ -9,6 +9,7 @@ import traitlets
 from gdbook import outcome, source
 from gdbook.arguments import natural, point, positive
 from gdbook.descent import gradient_descent
+from gdbook.ensemble import descend_many
 from gdbook.objective import Objective
 from gdbook.plots import COLOURS
 from gdbook.widgets.live_figure import (
@@ -22,11 +23,14 @@ from gdbook.widgets.live_figure import (
 
 __all__ = ["DescentExplorer2D"]
 
+BASIN_STEPS = 200  # as in descent_explorer_2d.js
+LABEL_COLOURS = ("stable", "diverged", "periodic", "chaotic")  # as in basin_picture.js
+
 
 class DescentExplorer2D(LiveFigure):
     """Level lines and orbit, and behind them what becomes of every start after 200 steps.
 
-    What becomes of the starts is computed by the browser as `Outcome` defines it. Where there is a
+    What becomes of the starts is what `Outcome` defines, also in the browser. Where there is a
     graphics processor it draws the picture, in single precision, while a handle moves.
 
     Parameters
@@ -50,8 +54,8 @@ class DescentExplorer2D(LiveFigure):
     Raises
     ------
     ValueError
-        For a setting that no handle can reach, or a curve whose formula has unknown symbols or no
-        variable of the objective.
+        For a setting that no handle can reach, an objective without a finite value in the limits,
+        or a curve whose formula has unknown symbols or no variable of the objective.
 
     Examples
     --------
@@ -75,6 +79,7 @@ class DescentExplorer2D(LiveFigure):
     ratios = (0.62, 1.52)
     panels = ((0, 0, 0.62, 1), (0.62, 0, 0.38, 0.5), (0.62, 0.5, 0.38, 0.5))
     legend = True
+    lines = 4
 
     start = traitlets.List().tag(sync=True)
     learning_rate = traitlets.Float().tag(sync=True)
@@ -107,6 +112,10 @@ class DescentExplorer2D(LiveFigure):
         largest = positive(largest_learning_rate, "largest_learning_rate")
         learning_rate = 0.4 * largest if learning_rate is None else learning_rate
         learning_rate = require_inside("learning_rate", learning_rate, 0, largest)
+        self._fate = descend_many(
+            objective, _grid(limits, 160), learning_rate, BASIN_STEPS, keep="steps", progress=False
+        )
+        starts = _in_words(self._fate.counts)
         values = list(parameter_values(objective).values())
         self._curve_levels = _curve_levels(curves or {}, objective)
         names = list(self._curve_levels)
@@ -115,9 +124,8 @@ class DescentExplorer2D(LiveFigure):
             objective,
             name="Gradient descent on {f}",
             alt=f"Level lines of {{f}} with gradient descent from ({start[0]:g}, {start[1]:g}) at "
-            f"learning rate {learning_rate:g}; behind them each start is green where it converges "
-            f"and vermilion where it diverges{drawn}; right, the loss, and the learning rate times "
-            "the sharpness, against the step.",
+            f"learning rate {learning_rate:g}; behind them the starts, {starts}{drawn}; "
+            "right, the loss, and the learning rate times the sharpness, against the step.",
             texts={
                 "outcome": outcome.javascript(),
                 "worker": _worker(objective),
@@ -142,13 +150,7 @@ class DescentExplorer2D(LiveFigure):
 
         orbit = gradient_descent(self.objective, self.start, self.learning_rate, self.steps)
         colour = COLOURS["gradient descent"]
-        x, y = _grid(self.limits, 160), self.limits
-        for _ in range(200):
-            x = x - self.learning_rate * self.objective.gradient(x)
-        escaped = ~(np.abs(x).max(axis=-1) <= outcome.ESCAPE_RADIUS)
-        plane.imshow(
-            escaped, origin="lower", extent=y, cmap=_two_tone(), vmin=0, vmax=1, aspect="auto"
-        )
+        plane.imshow(_painted(self._fate), origin="lower", extent=self.limits, aspect="auto")
         plot_contours(self.objective, (self.limits[:2], self.limits[2:]), plane)
         self._draw_curves(plane)
         plane.plot(*orbit.points.T, ".-", color=colour, linewidth=1.4)
@@ -253,27 +255,58 @@ def _grid(limits, size):
     return np.stack(np.meshgrid(x, y), axis=-1)
 
 
-def _smallest_sharpness(objective, limits):
-    """Smallest positive sharpness in the lowest hundredth of a rectangle."""
+def _finite(objective, limits):
+    """Points of a grid in a rectangle, and the values there, where these are finite."""
     points = _grid(limits, 201).reshape(-1, 2)
     values = objective.value(points)
-    sharpness = objective.sharpness(points[values <= np.nanquantile(values, 0.01)])
+    finite = np.isfinite(values)
+    if not finite.any():
+        raise ValueError(
+            f"limits must hold points where the objective is finite; {objective} has none in "
+            f"{limits}"
+        )
+    return points[finite], values[finite]
+
+
+def _smallest_sharpness(objective, limits):
+    """Smallest positive sharpness in the lowest hundredth of a rectangle."""
+    points, values = _finite(objective, limits)
+    sharpness = objective.sharpness(points[values <= np.quantile(values, 0.01)])
     return float(sharpness[sharpness > 0].min(initial=1e6))
 
 
 def _lowest_value(objective, limits):
     """Smallest value in a rectangle, by Newton's method from the lowest point of a grid."""
-    points = _grid(limits, 201).reshape(-1, 2)
-    x = points[np.nanargmin(objective.value(points))]
+    points, values = _finite(objective, limits)
+    x, lowest = points[values.argmin()], values.min()
     for _ in range(10):
-        x = x - np.linalg.lstsq(objective.hessian(x), objective.gradient(x), rcond=1e-6)[0]
-    return min(float(objective.value(x)), float(np.nanmin(objective.value(points))))
+        gradient, hessian = objective.gradient(x), objective.hessian(x)
+        if not (np.isfinite(gradient).all() and np.isfinite(hessian).all()):
+            break
+        x = x - np.linalg.lstsq(hessian, gradient, rcond=1e-6)[0]
+        lowest = np.fmin(lowest, objective.value(x))
+    return float(lowest)
 
 
-def _two_tone():
-    from matplotlib.colors import LinearSegmentedColormap, to_rgb
+def _painted(fate):
+    """The starts in the colours of what becomes of them, shape (rows, columns, 3).
 
-    pale = [
-        tuple(0.45 * c + 0.55 for c in to_rgb(COLOURS[name])) for name in ("stable", "diverged")
-    ]
-    return LinearSegmentedColormap.from_list("outcomes", pale)
+    What happens early is full, what happens late is pale, as in basin_picture.js.
+    """
+    from matplotlib.colors import to_rgb
+
+    colours = np.array([to_rgb(COLOURS[name]) for name in LABEL_COLOURS])
+    strength = 0.2 + 0.4 * np.exp(-fate.steps[:, np.newaxis] / 40)
+    return (1 - strength * (1 - colours[fate.labels])).reshape(*fate.shape, 3)
+
+
+def _in_words(counts):
+    """How the starts are painted, of which so many have each outcome."""
+    colours = {
+        "converged": "green where they converge",
+        "periodic": "blue where they end in a cycle",
+        "bounded": f"purple where they do neither in {BASIN_STEPS} steps",
+        "diverged": "vermilion where they diverge",
+    }
+    *others, last = [words for label, words in colours.items() if counts[label]]
+    return f"{', '.join(others)} and {last}" if others else last
