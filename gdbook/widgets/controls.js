@@ -93,7 +93,7 @@ export class Frame {
     read ??= () => this.get(name);
     write ??= (value) => this.set({ [name]: value });
     const toRange = log ? Math.log10 : (value) => value;
-    const fromRange = log ? (value) => 10 ** value : (value) => value;
+    const fromRange = log ? (value) => Number((10 ** value).toPrecision(3)) : (value) => value;
     const box = this.sliders.appendChild(element("div", { className: "live-slider" }));
     const caption = box.appendChild(element("label"));
     caption.append(element("span", { textContent: label }));
