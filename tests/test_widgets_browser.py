@@ -268,6 +268,8 @@ def processor(browser):
         ("scalar_factorization", 1.1, 0.999),
         ("scalar_factorization", 1.9, 0.999),
         ("quadratic_bowl", 0.15, 0.999),
+        ("quadratic_bowl", 0.19, 0.999),
+        ("quadratic_bowl", 0.2, 0.999),
         ("quadratic_bowl", 0.3, 0.999),
     ],
 )
