@@ -53,7 +53,9 @@ export class Frame {
   }
 
   set(changes) {
-    for (const [name, value] of Object.entries(changes)) this.model.set(name, value);
+    for (const [name, value] of Object.entries(changes)) {
+      this.model.set(name, Array.isArray(value) ? value.map(short) : short(value));
+    }
     this.model.save_changes();
     this.writeAddress();
   }
@@ -217,8 +219,8 @@ export class Frame {
     if (!this.key) return;
     clearTimeout(this.writing);
     this.writing = setTimeout(() => {
-      const short = (value) => [value].flat().map((number) => Number(number.toPrecision(12))).join(",");
-      const pairs = Object.entries(this.state()).map(([name, value]) => `${name}=${short(value)}`);
+      const written = (value) => [value].flat().map(short).join(",");
+      const pairs = Object.entries(this.state()).map(([name, value]) => `${name}=${written(value)}`);
       history.replaceState(history.state, "", this.key + pairs.join("&"));
     }, 300);
   }
@@ -228,6 +230,11 @@ export class Frame {
     for (const removal of this.removals) removal();
     this.root.remove();
   }
+}
+
+// Twelve digits: what a figure shows and what its address says are the same numbers, which chaos would tell apart.
+function short(number) {
+  return Number(number.toPrecision(12));
 }
 
 // Whether something typed or shared is a number that a slider could show. NaN is between nothing.
