@@ -261,3 +261,17 @@ def test_an_ellipse_cannot_be_changed():
 def test_bad_input_is_named(error, message, call):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_critical_learning_rate_of_a_network_with_three_hidden_neurons():
+    """Sum and difference of the vectors keep their directions: two numbers do the same."""
+    network = Objective("(1 - a*u - b*v - c*w)^2/2", "a b c u v w")
+    starts = 2 * np.random.default_rng(6).normal(size=(200, 6))
+    total = np.linalg.norm(starts[:, :3] + starts[:, 3:], axis=1)
+    difference = np.linalg.norm(starts[:, :3] - starts[:, 3:], axis=1)
+    equivalent = np.stack([total + difference, total - difference], axis=1) / 2
+    rates = critical_learning_rate(equivalent)
+    starts, rates = starts[rates < 0.98], rates[rates < 0.98]
+    assert len(rates) > 100
+    assert descend_many(network, starts, 0.98 * rates, 20_000).converged.all()
+    assert descend_many(network, starts, 1.02 * rates, 20_000).diverged.all()

@@ -14,6 +14,7 @@ folder holds ``kernel.py``, to be read, and may be deleted at any time.
 """
 
 import ctypes
+import gc
 import hashlib
 import json
 import os
@@ -168,11 +169,24 @@ def _compiled(text, name, folder):
         return None
     _write(folder / "kernel.py", text.encode())
     namespace = {"__name__": f"gdbook.kernels.{name}"}
-    exec(compile(text, str(folder / "kernel.py"), "exec"), namespace)
+    with _collector_at_rest():
+        exec(compile(text, str(folder / "kernel.py"), "exec"), namespace)
     function = namespace[name]
     module = llvm.parse_assembly(function.inspect_llvm())
     calls = [f.name for f in module.functions if f.is_declaration and "." not in f.name]
     return function.native_name, calls, _machine(llvm).emit_object(module)
+
+
+@contextmanager
+def _collector_at_rest():
+    """Numba makes objects by the million; to look for garbage among them costs a quarter more."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 @lru_cache(maxsize=1)

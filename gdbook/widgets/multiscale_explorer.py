@@ -5,9 +5,9 @@ import traitlets
 
 from gdbook import multiscale, outcome
 from gdbook.arguments import positive
+from gdbook.bifurcation import bifurcation_diagram
 from gdbook.catalogue import multiscale as with_ripples
 from gdbook.descent import gradient_descent
-from gdbook.histogram import orbit_histogram
 from gdbook.objective import Objective
 from gdbook.plots import COLOURS
 from gdbook.widgets.live_figure import (
@@ -156,11 +156,11 @@ class MultiscaleExplorer(LiveFigure):
         magnifier.set_title(rf"$f$ about ${variable}_k$, in units of $\epsilon$", fontsize=9)
 
         h = self.learning_rate
-        seen = orbit_histogram(
-            *(self.objective, self.start, h, 200_000, BINS, self.limits),
-            **{"burn_in": int(np.ceil(5 / h)), "progress": False},
+        late = bifurcation_diagram(
+            self.objective, [h], self.start, int(np.ceil(5 / h)), 200_000, progress=False
         )
-        visits.stairs(seen.density, seen.edges, fill=True, color=blue, alpha=0.45)
+        seen = np.histogram(late.points, BINS, self.limits, density=True)
+        visits.stairs(*seen, fill=True, color=blue, alpha=0.45)
         law = multiscale.transfer_operator(self.macro, h, self.limits, _cells(self.limits, h))
         visits.plot(law.centres, law.density, color=ink)
         gibbs = multiscale.gibbs_density(self.macro, h / 4, law.centres)
