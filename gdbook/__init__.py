@@ -8,7 +8,10 @@ import lazy_loader
 
 _load, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["catalogue", "factorization", "multiscale", "outcome", "plots", "widgets"],
+    submodules=[
+        *("catalogue", "data", "escape", "factorization", "multiscale", "networks", "outcome"),
+        *("plots", "widgets"),
+    ],
     submod_attrs={
         "backward_error": ["ModifiedField", "interpolated_field", "modified_field"],
         "bifurcation": ["BifurcationDiagram", "bifurcation_diagram"],
