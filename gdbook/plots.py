@@ -26,8 +26,12 @@ COLOURS = {
     "periodic": "#0072B2",
     "chaotic": "#CC79A7",
     "diverged": "#D55E00",
+    "target 1": "#009E73",
+    "target 2": "#56B4E9",
+    "target 3": "#E69F00",
+    "target 4": "#F0E442",
 }
-"""Colours of methods and of regimes, safe for colour-blind eyes; live figures use the same ones."""
+"""Colours of methods, regimes and targets, safe for colour-blind eyes, in live figures too."""
 
 
 def use_style():
