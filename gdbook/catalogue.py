@@ -6,6 +6,7 @@ objective comes from and the constants that are known of it.
 
 import re
 
+import numpy as np
 import sympy
 
 from gdbook import arguments
@@ -23,6 +24,8 @@ __all__ = [
     "quartic",
     "rational_valley",
     "scalar_factorization",
+    "sharp_and_flat_1d",
+    "sharp_and_flat_2d",
 ]
 
 
@@ -212,6 +215,96 @@ def multiscale(macro=None, micro=None, scale=0.01):
     pairs = zip(micro.variables, macro.variables, strict=True)
     ripples = micro.expression.subs({u: x / epsilon for u, x in pairs}, simultaneous=True)
     return Objective(macro.expression + epsilon * ripples, macro.variables, parameters)
+
+
+def sharp_and_flat_1d(printed=False):
+    r"""A parabola with a sharp dent and a narrow trench, all of their minima equally deep.
+
+    .. math::
+        f(x) = \begin{cases}
+            1020 u^2 + 800 u^3 - 2000 u^4 - 1600 u^5,\quad u = x - \tfrac52
+                & 2 \le x \le 3 \\
+            1411.2\,(1 - s(x - 8.4)) & 8.4 \le x \le 8.40001 \\
+            0 & 8.40001 \le x \le 8.59999 \\
+            1479.2\,(1 + s(x - 8.6)) & 8.59999 \le x \le 8.6 \\
+            20 x^2 & \text{otherwise}
+        \end{cases}
+        \qquad s = 10^5
+
+    All minima have the value 0: the flat one at 0, with the sharpness 40 and stable below
+    :math:`h = .05`; the sharp one at 5/2, with 2040 and stable below :math:`h = 9.80392 \cdot
+    10^{-4}`; and every point from 8.40001 to 8.59999, with the sharpness 0 between walls of slope
+    :math:`-1.4112 \cdot 10^8` and :math:`1.4792 \cdot 10^8`. Once continuously differentiable but
+    for the edges of the walls, where the gradient is that of the first case that holds. Source:
+    Grachev's overview (2023) of Mohtashami, Jaggi, Stich (2023).
+
+    Parameters
+    ----------
+    printed : bool
+        Whether to take :math:`s = 10^4`, as the overview has it. The walls then break off: f jumps
+        from 1270.08 to 0 at 8.40001, and from 0 to 1331.28 at 8.59999.
+
+    Examples
+    --------
+    >>> f = sharp_and_flat_1d()
+    >>> f.sharpness([[0.0], [2.5], [8.5]])
+    array([  40., 2040.,    0.])
+    >>> f.value([[2.0], [3.0], [8.4], [8.6]]).round(6)  # those of the parabola
+    array([  80. ,  180. , 1411.2, 1479.2])
+    >>> sharp_and_flat_1d(printed=True).value([[8.40001], [8.400011]]).round(6)
+    array([1270.08,    0.  ])
+    """
+    steepness = 10**4 if _flag(printed, "printed") else 10**5
+    return Objective(
+        "Piecewise("
+        "(-1600*(x - 5/2)^5 - 2000*(x - 5/2)^4 + 800*(x - 5/2)^3 + 1020*(x - 5/2)^2, "
+        "(x >= 2) & (x <= 3)), "
+        f"(1411.2*(1 - {steepness}*(x - 8.4)), (x >= 8.4) & (x <= 8.40001)), "
+        "(0, (x >= 8.40001) & (x <= 8.59999)), "
+        f"(1479.2*({steepness}*(x - 8.6) + 1), (x >= 8.59999) & (x <= 8.6)), "
+        "(20*x^2, True))",
+        "x",
+    )
+
+
+def sharp_and_flat_2d(printed=False):
+    r"""A round bowl with four sharp pits, deeper than its flat minimum.
+
+    .. math:: f(x, y) = x^2 + y^2 - 200\, (|x| - 1)_+ (|y| - 1)_+ (2 - |x|)_+ (2 - |y|)_+
+
+    with :math:`z_+ = \max(z, 0)`. The flat minimum at the origin has the value 0 and both
+    eigenvalues 2; the sharp ones at :math:`(\pm 1.470487, \pm 1.470487)` have the value
+    :math:`-8.088386` and the eigenvalues 100.9548 and 102.3484, and are stable below
+    :math:`h = .0195411`. Source: Grachev's overview (2023) of Mohtashami, Jaggi, Stich (2023).
+
+    Parameters
+    ----------
+    printed : bool
+        Whether to take the last factor as :math:`(2 - |x|)_+` once more, as the overview has it. In
+        place of the pits there are then four valleys that are deepest, :math:`-188.0720`, far
+        out at :math:`(\pm 1.332851, \pm 14.814792)`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> f = sharp_and_flat_2d()
+    >>> np.linalg.eigvalsh(f.hessian([1.4704874306, -1.4704874306])).round(4)
+    array([100.9548, 102.3484])
+    >>> f.sharpness([0.0, 0.0])
+    array(2.)
+    """
+    last = "x" if _flag(printed, "printed") else "y"
+    return Objective(
+        "x^2 + y^2 - 200*Max(Abs(x) - 1, 0)*Max(Abs(y) - 1, 0)"
+        f"*Max(2 - Abs(x), 0)*Max(2 - Abs({last}), 0)",
+        "x y",
+    )
+
+
+def _flag(value, name):
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False, not {value!r}")
+    return value
 
 
 def _formula(given, name):

@@ -32,6 +32,8 @@ RATIONAL = [
     for name, objective in CATALOGUE.items()
     if not objective.expression.atoms(sympy.Function) - objective.expression.atoms(sympy.Piecewise)
 ]
+# Where something happens: lengths and learning rates other than of the order of one.
+UNITS = {"sharp_and_flat_1d": (6, 1 / 40)}
 
 
 @pytest.fixture
@@ -108,6 +110,8 @@ def test_fifty_steps_agree_where_they_converge(name, node):
     rng = np.random.default_rng(2)
     starts = rng.uniform(-1.5, 1.5, (40, objective.dimension))
     rates = rng.uniform(0.01, 0.9, 40)
+    length, rate_unit = UNITS.get(name, (1, 1))
+    starts, rates = length * starts, rate_unit * rates
     result = node(
         """
         import { step } from "./formula.mjs";
@@ -154,6 +158,8 @@ def test_outcomes_are_those_of_python(name, node):
     starts = rng.uniform(-1.6, 1.6, (200, objective.dimension))
     rates = rng.uniform(0.05, 2.2, 200)
     rates[:10] = np.linspace(1.05, 1.28, 10)  # cycles of the double well
+    length, rate_unit = UNITS.get(name, (1, 1))
+    starts, rates = length * starts, rate_unit * rates
     result = node(
         """
         import { step } from "./formula.mjs";
