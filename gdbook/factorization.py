@@ -1,4 +1,4 @@
-r"""Gradient descent on factorisations: what is known exactly of :math:`\tfrac12(\mu - xy)^2`."""
+r"""Gradient descent on factorisations: :math:`\tfrac12(\mu - xy)^2`, and matrices."""
 
 import math
 from dataclasses import dataclass
@@ -10,8 +10,9 @@ import numpy as np
 from gdbook import arguments
 from gdbook.objective import Objective
 
-__all__ = ["InvariantEllipse", "critical_learning_rate"]
+__all__ = ["InvariantEllipse", "MatrixFactorization", "critical_learning_rate", "imbalance"]
 
+_LARGEST_DENSE = 400  # coordinates up to which the Hessian is written down for its eigenvalues
 _LEVEL = Objective("x^2 + y^2 - h*mu*x*y - 4/h + h*mu^2", "x y", {"mu": 1, "h": 1})
 
 
@@ -222,6 +223,250 @@ class InvariantEllipse:
             return np.stack([(x + y) / (a * math.sqrt(2)), (x - y) / (b * math.sqrt(2))], axis=-1)
 
 
+@dataclass(frozen=True, eq=False)
+class MatrixFactorization:
+    r"""The objective :math:`f(X, Y) = \tfrac12\|A - XY^\top\|_F^2`.
+
+    A point is the pair of factors, X of shape (n, d) and Y of shape (m, d), written row by row as
+    one vector: `join` makes it and `split` takes it apart. With the residual
+    :math:`E = XY^\top - A`
+
+    .. math:: \nabla_X f = EY, \qquad \nabla_Y f = E^\top X, \qquad
+        \nabla^2 f\,[U, V] = \bigl(PY + EV,\ P^\top X + E^\top U\bigr), \quad
+        P = UY^\top + XV^\top .
+
+    The global minima are the pairs for which :math:`XY^\top` is a best approximation of A among the
+    matrices of rank at most d, and there are no other local minima. At each of them the sharpness
+    is :math:`\|X\|_2^2 + \|Y\|_2^2`, which is at least :math:`2\sigma_1(A)`, twice the largest
+    singular value.
+
+    Parameters
+    ----------
+    target : array_like, shape (n, m)
+        :math:`A`.
+    rank : int
+        :math:`d \ge 1`, the number of columns of both factors. It may be larger than the rank of A.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the target is not a matrix of finite real numbers, or the rank no whole number from 1 on.
+
+    References
+    ----------
+    .. [1] Y. Wang, M. Chen, T. Zhao, M. Tao, "Large Learning Rate Tames Homogeneity: Convergence
+       and Balancing Effect", ICLR 2022, arXiv:2110.03677.
+
+    Examples
+    --------
+    >>> from gdbook import gradient_descent
+    >>> objective = MatrixFactorization(np.diag([3.0, 2.0, 1.0]), rank=2)
+    >>> start = objective.join([[2.0, 0.0], [0.0, 1.0], [1.0, 1.0]], np.eye(3, 2))
+    >>> float(objective.value(start))
+    2.5
+    >>> orbit = gradient_descent(objective, start, 0.2, steps=1000)
+    >>> orbit.outcome.label, round(float(orbit.values[-1]), 9)  # only the 1 cannot be fitted
+    ('converged', 0.5)
+    """
+
+    target: np.ndarray
+    rank: int
+
+    def __post_init__(self):
+        target = arguments.reals(self.target, "target")
+        if target.ndim != 2 or target.size == 0 or not np.isfinite(target).all():
+            raise ValueError(
+                "target must be a matrix of finite numbers with rows and columns, as in "
+                f"[[1.0, 2.0], [3.0, 4.0]], not {self.target!r}"
+            )
+        target.setflags(write=False)
+        object.__setattr__(self, "target", target)
+        object.__setattr__(self, "rank", arguments.natural(self.rank, "rank", least=1))
+
+    @property
+    def dimension(self):
+        """Number of coordinates of a point, (n + m) d."""
+        return sum(self.target.shape) * self.rank
+
+    @property
+    def critical_learning_rate(self):
+        r"""Largest learning rate for which a global minimum can be stable, :math:`1/\sigma_1(A)`.
+
+        The balanced minima are the flattest ones, and there their sharpness is :math:`2/h` exactly.
+        ``inf`` where A = 0.
+
+        Examples
+        --------
+        >>> MatrixFactorization([[0.0, 4.0], [1.0, 0.0]], rank=1).critical_learning_rate
+        0.25
+        """
+        largest = float(self._singular[1][0])
+        return 1 / largest if largest else math.inf
+
+    def minimum(self, gauge=None):
+        r"""A global minimum: from the singular value decomposition, balanced unless changed.
+
+        With the d largest singular values S of A and their singular vectors U, V, it is
+
+        .. math:: X = U S^{1/2} R, \qquad Y = V S^{1/2} R^{-\top},
+
+        with columns of zeros where A has fewer than d singular values. Where the d-th one is
+        positive and larger than the next, these are all the global minima.
+
+        Parameters
+        ----------
+        gauge : array_like, shape (d, d), optional
+            :math:`R`, invertible. Unless given, the identity, and :math:`X^\top X = Y^\top Y`.
+
+        Returns
+        -------
+        ndarray, shape ((n + m) d,)
+
+        Raises
+        ------
+        ValueError
+            If the gauge is not an invertible matrix of this shape.
+
+        Examples
+        --------
+        >>> objective = MatrixFactorization([[9.0]], rank=1)
+        >>> np.abs(objective.minimum()), np.abs(objective.minimum([[3.0]]))
+        (array([3., 3.]), array([9., 1.]))
+        """
+        left, values, right = self._singular
+        d, kept = self.rank, min(self.rank, len(values))
+        roots = np.zeros((kept, d))
+        np.fill_diagonal(roots, np.sqrt(values[:kept]))
+        R = np.eye(d) if gauge is None else _gauge(gauge, d)
+        X, Y = left[:, :kept] @ roots, right[:kept].T @ roots
+        return self.join(X @ R, np.linalg.solve(R, Y.T).T)
+
+    def join(self, left, right):
+        """The points with given factors: shapes (..., n, d) and (..., m, d) to (..., (n + m) d).
+
+        Examples
+        --------
+        >>> MatrixFactorization([[6.0]], rank=2).join([[1.0, 2.0]], [[3.0, 4.0]])
+        array([1., 2., 3., 4.])
+        """
+        n, m = self.target.shape
+        left = _matrices(left, "left", (n, self.rank))
+        right = _matrices(right, "right", (m, self.rank))
+        several = _several(left, right)
+        sizes = (n * self.rank, m * self.rank)
+        rows = [F.reshape(*F.shape[:-2], k) for F, k in zip((left, right), sizes, strict=True)]
+        flat = [np.broadcast_to(row, (*several, row.shape[-1])) for row in rows]
+        return np.concatenate(flat, axis=-1)
+
+    def split(self, points):
+        """The factors X and Y of points: shape (..., (n + m) d) to (..., n, d) and (..., m, d).
+
+        Examples
+        --------
+        >>> MatrixFactorization([[6.0]], rank=2).split([1.0, 2.0, 3.0, 4.0])
+        (array([[1., 2.]]), array([[3., 4.]]))
+        """
+        return self._split(arguments.points(points, self.dimension))
+
+    def value(self, points):
+        """Value at each point: shape (..., (n + m) d) to (...).
+
+        Examples
+        --------
+        >>> MatrixFactorization([[6.0]], rank=1).value([[1.0, 2.0], [2.0, 3.0]])
+        array([8., 0.])
+        """
+        X, Y = self.split(points)
+        with np.errstate(all="ignore"):
+            return 0.5 * np.sum(self._residual(X, Y) ** 2, axis=(-2, -1))
+
+    def gradient(self, points):
+        """Gradient at each point: shape (..., (n + m) d) to the same.
+
+        Examples
+        --------
+        >>> MatrixFactorization([[6.0]], rank=1).gradient([1.0, 2.0])
+        array([-8., -4.])
+        """
+        X, Y = self.split(points)
+        with np.errstate(all="ignore"):
+            E = self._residual(X, Y)
+            return self.join(E @ Y, E.mT @ X)
+
+    def hessian_product(self, points, vectors):
+        """Hessian at each point times a vector: shapes (..., (n + m) d), twice, to the same.
+
+        Examples
+        --------
+        >>> MatrixFactorization([[6.0]], rank=1).hessian_product([1.0, 2.0], [1.0, 0.0])
+        array([ 4., -2.])
+        """
+        X, Y = self.split(points)
+        U, V = self._split(arguments.points(vectors, self.dimension, "vectors"))
+        with np.errstate(all="ignore"):
+            E = self._residual(X, Y)
+            P = U @ Y.mT + X @ V.mT
+            return self.join(P @ Y + E @ V, P.mT @ X + E.mT @ U)
+
+    def hessian(self, points):
+        """Hessian at each point: shape (..., D) to (..., D, D), where D = (n + m) d.
+
+        Examples
+        --------
+        >>> MatrixFactorization([[6.0]], rank=1).hessian([1.0, 2.0])
+        array([[ 4., -2.],
+               [-2.,  1.]])
+        """
+        points = arguments.points(points, self.dimension)
+        return self.hessian_product(points[..., np.newaxis, :], np.eye(self.dimension))
+
+    def sharpness(self, points):
+        """Largest eigenvalue of the Hessian at each point: shape (..., (n + m) d) to (...).
+
+        ``nan`` where the Hessian is not finite. Up to 400 coordinates from the whole Hessian,
+        beyond from its products with vectors, by the Lanczos method of SciPy.
+
+        Examples
+        --------
+        At a global minimum it is the sum of the squares of the largest singular values of X and Y:
+
+        >>> objective = MatrixFactorization(np.diag([3.0, 2.0, 1.0]), rank=2)
+        >>> flat, sharp = objective.minimum(), objective.minimum(np.diag([1.0, 2.0]))
+        >>> objective.sharpness([flat, sharp]).round(12)
+        array([ 6., 11.])
+        """
+        points = arguments.points(points, self.dimension)
+        largest = [self._largest_eigenvalue(point) for point in points.reshape(-1, self.dimension)]
+        return np.reshape(np.array(largest, dtype=float), points.shape[:-1])
+
+    @cached_property
+    def _singular(self):
+        return np.linalg.svd(self.target, full_matrices=False)
+
+    def _residual(self, X, Y):
+        return X @ Y.mT - self.target
+
+    def _split(self, points):
+        (n, m), d, several = self.target.shape, self.rank, points.shape[:-1]
+        X, Y = points[..., : n * d], points[..., n * d :]
+        return X.reshape(*several, n, d), Y.reshape(*several, m, d)
+
+    def _largest_eigenvalue(self, point):
+        start = np.random.default_rng(0).normal(size=self.dimension)  # of Lanczos, always the same
+        if not np.isfinite(self.hessian_product(point, start)).all():
+            return np.nan
+        if self.dimension <= _LARGEST_DENSE:
+            return np.linalg.eigvalsh(self.hessian(point))[-1]
+        if not (point.any() or self.target.any()):  # the Hessian is zero
+            return 0.0
+        from scipy.sparse.linalg import LinearOperator, eigsh
+
+        product = LinearOperator(
+            2 * point.shape, lambda v: self.hessian_product(point, v.ravel()), dtype=float
+        )
+        return eigsh(product, 1, which="LA", v0=start, return_eigenvectors=False)[0]
+
+
 def critical_learning_rate(starts, product=1):
     r"""Learning rate up to which gradient descent on :math:`\tfrac12(\mu - xy)^2` converges.
 
@@ -231,7 +476,7 @@ def critical_learning_rate(starts, product=1):
 
     A start is inside of its `InvariantEllipse` exactly as long as :math:`h` is below the second
     number. For every h, almost every start with :math:`h^* > h` converges, and almost every one
-    with :math:`h^* < h` does not.
+    with :math:`h^* < h` does not: see the reference given with `InvariantEllipse`.
 
     Parameters
     ----------
@@ -249,11 +494,6 @@ def critical_learning_rate(starts, product=1):
     ValueError
         For a product that is not positive, or points that are not in the plane.
 
-    References
-    ----------
-    .. [1] S. Liang, G. Montúfar, "Gradient Descent with Large Step Sizes: Chaos and Fractal
-       Convergence Region", arXiv:2509.25351.
-
     Examples
     --------
     On the minima, where :math:`x_0 y_0 = \mu` and the sharpness is :math:`s`, it is :math:`4/s`:
@@ -269,6 +509,79 @@ def critical_learning_rate(starts, product=1):
         # s^2 + 16 mu (mu - p) as a sum of squares, which rounding cannot make negative
         root = np.hypot((x - y) * (x + y), 2 * (x * y - 2 * mu))
         return np.minimum(1 / mu, 8 / (x * x + y * y + root))
+
+
+def imbalance(left, right):
+    r"""How far two factors are from being balanced, :math:`X^\top X - Y^\top Y`.
+
+    Gradient flow on :math:`\tfrac12\|A - XY^\top\|_F^2` keeps it [1]_. A step of gradient descent adds
+    :math:`h^2(Y^\top E^\top E Y - X^\top E E^\top X)` to it, with :math:`E = XY^\top - A`.
+
+    Parameters
+    ----------
+    left : array_like, shape (..., n, d)
+        :math:`X`.
+    right : array_like, shape (..., m, d)
+        :math:`Y`.
+
+    Returns
+    -------
+    ndarray, shape (..., d, d)
+        Symmetric. Zero exactly for balanced factors.
+
+    Raises
+    ------
+    ValueError
+        If the factors do not have the same number of columns.
+
+    References
+    ----------
+    .. [1] S. Du, W. Hu, J. Lee, "Algorithmic Regularization in Learning Deep Homogeneous Models:
+       Layers are Automatically Balanced", NeurIPS 2018, arXiv:1806.00900.
+
+    Examples
+    --------
+    >>> imbalance([[5.0]], [[0.25]])
+    array([[24.9375]])
+    >>> imbalance([[1.0, 0.0], [0.0, 2.0]], [[2.0, 1.0]])
+    array([[-3., -2.],
+           [-2.,  3.]])
+    """
+    X, Y = _matrices(left, "left"), _matrices(right, "right")
+    if X.shape[-1] != Y.shape[-1]:
+        raise ValueError(
+            "left and right must have the same number of columns, shapes (..., n, d) and "
+            f"(..., m, d), not {X.shape} and {Y.shape}"
+        )
+    _several(X, Y)
+    with np.errstate(all="ignore"):
+        return X.mT @ X - Y.mT @ Y
+
+
+def _matrices(value, name, shape=None):
+    array = arguments.reals(value, name)
+    if array.ndim < 2 or (shape and array.shape[-2:] != shape):
+        expected = "(..., rows, columns)" if shape is None else f"(..., {shape[0]}, {shape[1]})"
+        raise ValueError(f"{name} must have the shape {expected}, not {array.shape}")
+    return array
+
+
+def _several(left, right):
+    """The shape in which matrices come, as many of `left` as of `right`."""
+    try:
+        return np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
+    except ValueError:
+        raise ValueError(
+            "left and right must be equally many matrices, or one for all, not "
+            f"{left.shape[:-2]} and {right.shape[:-2]}"
+        ) from None
+
+
+def _gauge(gauge, d):
+    R = _matrices(gauge, "gauge", (d, d))
+    if R.ndim > 2 or not (np.isfinite(R).all() and np.linalg.matrix_rank(R) == d):
+        raise ValueError(f"gauge must be one invertible matrix of shape {(d, d)}, not {gauge!r}")
+    return R
 
 
 def _rectangle(limits):
