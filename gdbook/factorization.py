@@ -514,7 +514,7 @@ def critical_learning_rate(starts, product=1):
 def imbalance(left, right):
     r"""How far two factors are from being balanced, :math:`X^\top X - Y^\top Y`.
 
-    Gradient flow on :math:`\tfrac12\|A - XY^\top\|_F^2` keeps it [1]_. A step of gradient descent adds
+    Gradient flow on `MatrixFactorization` keeps it [1]_. A step of gradient descent adds
     :math:`h^2(Y^\top E^\top E Y - X^\top E E^\top X)` to it, with :math:`E = XY^\top - A`.
 
     Parameters
