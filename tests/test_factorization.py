@@ -1,4 +1,4 @@
-"""The invariant ellipse and the critical learning rate against identities that are exact."""
+"""Ellipse, critical learning rate and matrices against identities that are exact."""
 
 import dataclasses
 import math
@@ -9,9 +9,16 @@ import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gdbook import Objective, catalogue, descend_many
-from gdbook.factorization import InvariantEllipse, critical_learning_rate
+from gdbook import Objective, catalogue, descend_many, gradient_descent, gradient_flow
+from gdbook.factorization import (
+    InvariantEllipse,
+    MatrixFactorization,
+    critical_learning_rate,
+    imbalance,
+)
+from gdbook.objective import Differentiable
 
+WIDE = [[1.0, 2.0, 0.0], [0.0, 1.0, 3.0]]
 CASES = [(0.1, 1.0), (0.9, 1.0), (1.9, 1.0), (0.3, 5.0), (3.0, 0.4)]
 
 
@@ -227,6 +234,205 @@ def test_starts_that_are_very_large_or_no_numbers():
     assert critical_learning_rate(np.zeros((0, 2))).shape == (0,)
 
 
+# Matrices
+
+
+SHAPES = [(1, 1, 1), (3, 2, 1), (2, 4, 2), (4, 4, 3), (3, 3, 5), (2, 3, 4)]  # n, m, d
+
+
+def random_factorization(n, m, d, seed=0):
+    rng = np.random.default_rng(seed)
+    return MatrixFactorization(rng.normal(size=(n, m)), d), rng
+
+
+def spectral(matrices):
+    return np.linalg.norm(matrices, 2, axis=(-2, -1))
+
+
+def random_gauge(rng, d):
+    rotations = [np.linalg.qr(rng.normal(size=(d, d)))[0] for _ in range(2)]
+    return rotations[0] @ np.diag(rng.uniform(0.5, 2, d)) @ rotations[1]
+
+
+def formula(target, d):
+    """The same objective as a formula, entry by entry."""
+    n, m = target.shape
+    names = [f"x{i}" for i in range(n * d)], [f"y{i}" for i in range(m * d)]
+    X, Y = sp.Matrix(n, d, sp.symbols(names[0])), sp.Matrix(m, d, sp.symbols(names[1]))
+    residual = X * Y.T - sp.Matrix(target)
+    return Objective(sum(entry**2 for entry in residual) / 2, [*names[0], *names[1]])
+
+
+@pytest.mark.parametrize("n, m, d", [(1, 1, 1), (2, 1, 2), (2, 3, 1), (2, 2, 2)])
+def test_matrices_against_the_formula(n, m, d):
+    matrices, rng = random_factorization(n, m, d)
+    entries = formula(matrices.target, d)
+    assert matrices.dimension == entries.dimension == (n + m) * d
+    points, vectors = rng.normal(size=(2, 3, 4, matrices.dimension))
+    for name in ("value", "gradient", "hessian", "sharpness"):
+        ours, theirs = getattr(matrices, name)(points), getattr(entries, name)(points)
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
+    ours, theirs = (f.hessian_product(points, vectors) for f in (matrices, entries))
+    np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
+    ours = matrices.hessian_product(points[0, 0], vectors[0])
+    np.testing.assert_allclose(ours, vectors[0] @ entries.hessian(points[0, 0]), rtol=1e-12)
+
+
+def test_one_number_is_the_scalar_factorization():
+    matrices, scalar = MatrixFactorization([[1.5]], 1), catalogue.scalar_factorization(1.5)
+    start = [1.6, 0.3]
+    ours, theirs = (gradient_descent(f, start, 0.3, 100) for f in (matrices, scalar))
+    np.testing.assert_allclose(ours.points, theirs.points, rtol=1e-12)
+    assert isinstance(matrices, Differentiable)
+
+
+@pytest.mark.parametrize("n, m, d", SHAPES)
+def test_factors_are_joined_and_split(n, m, d):
+    matrices, rng = random_factorization(n, m, d)
+    points = rng.normal(size=(2, 5, matrices.dimension))
+    X, Y = matrices.split(points)
+    assert X.shape == (2, 5, n, d) and Y.shape == (2, 5, m, d)
+    np.testing.assert_array_equal(matrices.join(X, Y), points)
+    one = matrices.join(X, Y[0, 0])
+    assert one.shape == points.shape
+    np.testing.assert_array_equal(matrices.split(one)[1], np.broadcast_to(Y[0, 0], Y.shape))
+    none = np.zeros((0, matrices.dimension))
+    assert matrices.value(none).shape == (0,) and matrices.sharpness(none).shape == (0,)
+    assert matrices.gradient(none).shape == none.shape
+
+
+@pytest.mark.parametrize("n, m, d", SHAPES)
+def test_sharpness_at_every_global_minimum(n, m, d):
+    matrices, rng = random_factorization(n, m, d)
+    singular = np.linalg.svd(matrices.target, compute_uv=False)
+    least = np.sum(singular[d:] ** 2) / 2
+    for _ in range(5):
+        minimum = matrices.minimum(random_gauge(rng, d))
+        X, Y = matrices.split(minimum)
+        assert matrices.value(minimum) == pytest.approx(least, abs=1e-12)
+        np.testing.assert_allclose(matrices.gradient(minimum), 0, atol=1e-12)
+        expected = spectral(X) ** 2 + spectral(Y) ** 2
+        assert matrices.sharpness(minimum) == pytest.approx(expected, rel=1e-12)
+        assert expected > 2 * singular[0] * (1 - 1e-12)
+        assert np.linalg.eigvalsh(matrices.hessian(minimum))[0] > -1e-12 * expected
+    balanced = matrices.minimum()
+    np.testing.assert_allclose(imbalance(*matrices.split(balanced)), 0, atol=1e-12)
+    assert matrices.sharpness(balanced) == pytest.approx(2 * singular[0], rel=1e-12)
+    assert matrices.critical_learning_rate == pytest.approx(1 / singular[0], rel=1e-14)
+
+
+def test_sharpness_where_a_factor_has_columns_to_spare():
+    # Not of the form of `minimum`: the columns of X that Y does not use can be anything.
+    matrices = MatrixFactorization(np.diag([2.0, 1.0, 0.0]), 3)
+    X, Y = np.diag([1.0, 1.0, 3.0]), np.diag([2.0, 1.0, 0.0])
+    point = matrices.join(X, Y)
+    assert matrices.value(point) == 0
+    assert matrices.sharpness(point) == pytest.approx(9 + 4, rel=1e-13)
+
+
+def test_sharpness_of_many_coordinates_is_that_of_the_whole_hessian():
+    matrices, rng = random_factorization(24, 20, 11)
+    assert matrices.dimension > 400
+    minimum = matrices.minimum(random_gauge(rng, 11))
+    X, Y = matrices.split(minimum)
+    expected = spectral(X) ** 2 + spectral(Y) ** 2
+    anywhere = rng.normal(size=matrices.dimension)
+    points = np.stack([minimum, anywhere, np.full_like(minimum, np.nan)])
+    found = matrices.sharpness(points)
+    assert found[0] == pytest.approx(expected, rel=1e-10) and np.isnan(found[2])
+    whole = np.linalg.eigvalsh(matrices.hessian(anywhere))[-1]
+    assert found[1] == pytest.approx(whole, rel=1e-10)
+    nothing = MatrixFactorization(np.zeros((30, 30)), 10)
+    assert nothing.sharpness(np.zeros(600)) == 0 and nothing.critical_learning_rate == np.inf
+
+
+@pytest.mark.parametrize("n, m, d", SHAPES)
+def test_every_other_stationary_point_is_a_strict_saddle(n, m, d):
+    matrices, rng = random_factorization(n, m, d)
+    left, values, right = np.linalg.svd(matrices.target)
+    count = min(n, m)
+    for leave_out in range(min(d, count)):  # one of the d largest is not fitted
+        kept = [i for i in range(count) if i != leave_out][:d]
+        X, Y = np.zeros((n, d)), np.zeros((m, d))
+        for column, i in enumerate(kept):
+            X[:, column] = 3 * left[:, i]
+            Y[:, column] = values[i] / 3 * right[i]
+        R = random_gauge(rng, d)
+        saddle = matrices.join(X @ R, Y @ np.linalg.inv(R).T)
+        np.testing.assert_allclose(matrices.gradient(saddle), 0, atol=1e-11)
+        assert np.linalg.eigvalsh(matrices.hessian(saddle))[0] < -1e-3
+
+
+@pytest.mark.parametrize("n, m, d", SHAPES)
+def test_a_step_changes_the_imbalance_by_the_law(n, m, d):
+    matrices, rng = random_factorization(n, m, d)
+    points, h = rng.normal(size=(10, matrices.dimension)), 0.3
+    X, Y = matrices.split(points)
+    E = X @ Y.mT - matrices.target
+    after = imbalance(*matrices.split(points - h * matrices.gradient(points)))
+    change = h**2 * (Y.mT @ E.mT @ E @ Y - X.mT @ E @ E.mT @ X)
+    assert np.abs(change).max() > 1e-3
+    np.testing.assert_allclose(after, imbalance(X, Y) + change, rtol=1e-12, atol=1e-12)
+
+
+def test_gradient_flow_keeps_the_imbalance():
+    matrices, rng = random_factorization(3, 4, 2)
+    flow = gradient_flow(matrices, rng.normal(size=matrices.dimension), [0, 0.5, 2, 10])
+    kept = imbalance(*matrices.split(flow.points))
+    assert np.abs(kept[0]).max() > 0.1 and flow.values[-1] < flow.values[0] / 2
+    np.testing.assert_allclose(kept, np.broadcast_to(kept[0], kept.shape), atol=1e-10)
+
+
+def test_limits_are_global_minima_that_are_stable():
+    matrices, rng = random_factorization(4, 3, 2)
+    singular = np.linalg.svd(matrices.target, compute_uv=False)
+    starts = rng.uniform(0.5, 2.5, (600, 1)) * rng.normal(size=(600, matrices.dimension))
+    rates = rng.uniform(0.2, 1.2, 600) / singular[0]
+    ends = descend_many(matrices, starts, rates, 3000, progress=False)
+    converged = ends.converged
+    assert converged.sum() > 150 and rates[converged].max() < 1 / singular[0]
+    limits, rates = ends.points[converged], rates[converged]
+    np.testing.assert_allclose(matrices.value(limits), singular[2] ** 2 / 2, rtol=1e-9)
+    X, Y = matrices.split(limits)
+    products = rates * (spectral(X) ** 2 + spectral(Y) ** 2)
+    assert 1.8 < products.max() <= 2
+    t = (1 + np.sqrt(1 - (rates * singular[0]) ** 2)) / rates
+    assert (spectral(imbalance(X, Y)) <= t - singular[1] ** 2 / t + 1e-9).all()
+
+
+def test_aligned_starts_are_as_many_scalar_factorizations():
+    values = np.array([3.0, 2.0, 1.0])
+    matrices, rng = MatrixFactorization(np.diag(values), 3), np.random.default_rng(2)
+    pairs = rng.uniform(-3, 3, (200, 3, 2))
+    starts = matrices.join(*(pairs[..., i, np.newaxis] * np.eye(3) for i in range(2)))
+    critical = np.min([critical_learning_rate(pairs[:, i], values[i]) for i in range(3)], axis=0)
+    below = descend_many(matrices, starts, 0.95 * critical, 5000, progress=False)
+    above = descend_many(matrices, starts, 1.05 * critical, 5000, progress=False)
+    assert below.converged.all() and not above.converged.any()
+    split = critical < 0.9 / 3
+    assert split.sum() > 50 and above.diverged[split].all()
+
+
+def test_divergence_of_matrices_is_a_result_without_a_warning():
+    matrices, rng = random_factorization(3, 3, 2)
+    orbit = gradient_descent(matrices, rng.normal(size=matrices.dimension), 30.0, 100)
+    assert orbit.outcome.label == "diverged" and not np.isfinite(orbit.values[-1])
+    huge = np.full(matrices.dimension, 1e200)
+    assert np.isinf(matrices.value(huge)) and np.isnan(matrices.sharpness(huge))
+    assert np.isnan(imbalance([[np.inf]], [[np.inf]])).all()
+
+
+def test_a_factorization_of_matrices_cannot_be_changed():
+    target = np.eye(2)
+    matrices = MatrixFactorization(target, np.int64(1))
+    target[0, 0] = 7
+    assert matrices.target[0, 0] == 1 and type(matrices.rank) is int
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        matrices.rank = 2
+    with pytest.raises(ValueError, match="read-only"):
+        matrices.target[0, 0] = 2
+
+
 # Arguments
 
 
@@ -256,6 +462,44 @@ def test_an_ellipse_cannot_be_changed():
         (ValueError, "limits must be", lambda: InvariantEllipse(1.0).share((0, 1e-200, 0, 1))),
         (ValueError, "starts must have 2", lambda: critical_learning_rate([1.0])),
         (ValueError, "product must be positive", lambda: critical_learning_rate([1.0, 1.0], 0)),
+        (ValueError, "target must be a matrix", lambda: MatrixFactorization([1.0, 2.0], 1)),
+        (ValueError, "target must be a matrix", lambda: MatrixFactorization(np.zeros((0, 2)), 1)),
+        (ValueError, "target must be a matrix", lambda: MatrixFactorization([[np.nan]], 1)),
+        (TypeError, "target must be real", lambda: MatrixFactorization([["x"]], 1)),
+        (ValueError, "rank must be .* at least 1, not 0", lambda: MatrixFactorization([[1.0]], 0)),
+        (TypeError, "rank must be a whole", lambda: MatrixFactorization([[1.0]], 1.5)),
+        (ValueError, "points must have 5", lambda: MatrixFactorization(WIDE, 1).value([1.0])),
+        (ValueError, "points must have 5", lambda: MatrixFactorization(WIDE, 1).sharpness([1.0])),
+        (
+            ValueError,
+            "vectors must have 5",
+            lambda: MatrixFactorization(WIDE, 1).hessian_product(np.ones(5), [1.0]),
+        ),
+        (
+            ValueError,
+            r"left must have the shape \(..., 2, 1\), not \(2,\)",
+            lambda: MatrixFactorization(WIDE, 1).join([1.0, 2.0], np.ones((3, 1))),
+        ),
+        (
+            ValueError,
+            "right must have the shape",
+            lambda: MatrixFactorization(WIDE, 1).join(np.ones((2, 1)), np.ones((2, 1))),
+        ),
+        (
+            ValueError,
+            r"equally many matrices, or one for all, not \(2,\) and \(3,\)",
+            lambda: MatrixFactorization(WIDE, 1).join(np.ones((2, 2, 1)), np.ones((3, 3, 1))),
+        ),
+        (
+            ValueError,
+            "gauge must be one inv",
+            lambda: MatrixFactorization(WIDE, 1).minimum([[0.0]]),
+        ),
+        (ValueError, "gauge must have", lambda: MatrixFactorization(WIDE, 1).minimum(2.0)),
+        (ValueError, "gauge must be", lambda: MatrixFactorization(WIDE, 1).minimum([[np.inf]])),
+        (ValueError, "same number of columns", lambda: imbalance([[1.0]], [[1.0, 2.0]])),
+        (ValueError, "left must have the shape", lambda: imbalance([1.0], [[1.0, 2.0]])),
+        (ValueError, "equally many", lambda: imbalance(np.ones((2, 1, 1)), np.ones((3, 1, 1)))),
     ],
 )
 def test_bad_input_is_named(error, message, call):
