@@ -11,6 +11,7 @@ __all__ = [
     "plot_losses",
     "plot_objective",
     "plot_orbit",
+    "plot_selection_map",
     "use_style",
 ]
 
@@ -28,8 +29,8 @@ COLOURS = {
     "diverged": "#D55E00",
     "target 1": "#009E73",
     "target 2": "#56B4E9",
-    "target 3": "#E69F00",
-    "target 4": "#F0E442",
+    "target 3": "#F0E442",
+    "target 4": "#E69F00",
 }
 """Colours of methods, regimes and targets, safe for colour-blind eyes, in live figures too."""
 
@@ -202,6 +203,77 @@ def plot_losses(orbits, ax=None):
     ax.set(xlabel="step", ylabel="loss")
     ax.legend()
     return ax
+
+
+def plot_selection_map(selection, ax=None):
+    """Start against learning rate, in the colour of the target that is reached.
+
+    The axis of the learning rates is logarithmic where they span more than a factor of 30.
+
+    Parameters
+    ----------
+    selection : SelectionMap
+        Of an objective of one variable, with at most four targets.
+    ax : matplotlib Axes, optional
+
+    Returns
+    -------
+    matplotlib Axes
+
+    Examples
+    --------
+    >>> import gdbook as gd
+    >>> from matplotlib.figure import Figure
+    >>> starts, rates = np.linspace(-2, 2, 50), np.linspace(0.1, 2.5, 40)
+    >>> wells = {"left": [-1.0], "right": [1.0]}
+    >>> found = gd.escape.selection_map(gd.catalogue.double_well(), starts, rates, wells)
+    >>> ax = plot_selection_map(found, ax=Figure().subplots())
+    >>> [text.get_text() for text in ax.get_legend().get_texts()]
+    ['left', 'right', 'no convergence', 'diverged']
+    """
+    from matplotlib.colors import ListedColormap
+    from matplotlib.patches import Patch
+
+    if selection.starts.shape[1] != 1:
+        raise ValueError(
+            f"selection must have starts on a line, not of {selection.starts.shape[1]} coordinates"
+        )
+    if len(selection.names) > 4:
+        raise ValueError(f"selection must have at most four targets, not {len(selection.names)}")
+    ax = _axes(ax)
+    targets = {name: COLOURS[f"target {i + 1}"] for i, name in enumerate(selection.names)}
+    colours = {"diverged": COLOURS["diverged"], "no convergence": COLOURS["chaotic"], **targets}
+    columns, rows = np.argsort(selection.starts[:, 0]), np.argsort(selection.learning_rates)
+    x, rates = selection.starts[columns, 0], selection.learning_rates[rows]
+    codes = selection.reached[np.ix_(rows, columns)] + 2
+    logarithmic = rates[0] > 0 and rates[-1] > 30 * rates[0]
+    edges = np.exp(_edges(np.log(rates))) if logarithmic else _edges(rates)
+    style = {"cmap": ListedColormap(list(colours.values())), "vmin": 0, "vmax": len(colours) - 1}
+    ax.pcolormesh(_edges(x), edges, codes, rasterized=True, **style)
+    seen = [name for name in [*targets, "no convergence", "diverged"] if _occurs(selection, name)]
+    ax.legend(
+        handles=[Patch(color=colours[name], label=name) for name in seen],
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        ncols=len(seen),
+        borderaxespad=0.2,
+    )
+    ax.set(xlabel="start", ylabel="learning rate", yscale="log" if logarithmic else "linear")
+    ax.grid(False)
+    return ax
+
+
+def _occurs(selection, name):
+    return bool(selection.shares[name].any())
+
+
+def _edges(centres):
+    """Borders between cells around sorted centres."""
+    if len(centres) == 1:
+        return centres[0] + np.array([-0.5, 0.5])
+    middles = (centres[1:] + centres[:-1]) / 2
+    first, last = 2 * centres[0] - middles[0], 2 * centres[-1] - middles[-1]
+    return np.concatenate([[first], middles, [last]])
 
 
 def _require_dimension(objective, dimension):

@@ -10,7 +10,7 @@ from gdbook import arguments
 from gdbook.objective import Objective
 from gdbook.outcome import LABELS
 
-__all__ = ["FoundTargets", "GivenTargets"]
+__all__ = ["FoundTargets", "GivenTargets", "condition"]
 
 TOLERANCE = 1e-6
 """How close to a target, relative to one plus its size, a limit is that target."""
@@ -98,7 +98,7 @@ def _points(targets, dimension):
 def _test(target, objective, dimension, name):
     """Function of limits, shape (d, m), that says which of them are the target."""
     if isinstance(target, str | sympy.logic.boolalg.Boolean):
-        return _condition(target, objective, name)
+        return condition(target, objective, name)
     point = arguments.points(target, dimension, name)
     if point.shape != (dimension,) or not np.isfinite(point).all():
         raise ValueError(
@@ -109,22 +109,40 @@ def _test(target, objective, dimension, name):
     return lambda limits: np.abs(limits - point[:, np.newaxis]).max(axis=0) <= near
 
 
-def _condition(condition, objective, name):
+def condition(text, objective, name, otherwise="a point"):
+    """Function of points, shape (d, m), that says which of them meet a condition.
+
+    Parameters
+    ----------
+    text : str or sympy.Boolean
+    objective : Objective
+        Has the variables and the parameters.
+    name, otherwise : str
+        For errors: what is a condition, and what else it might be.
+
+    Examples
+    --------
+    >>> from gdbook.catalogue import double_well
+    >>> condition("x > 0", double_well(), "region")(np.array([[-1.0, 2.0]]))
+    array([False,  True])
+    """
     if not isinstance(objective, Objective):
-        raise ValueError(f"{name} must be a point: an objective without formula has no variables")
+        raise ValueError(
+            f"{name} must be {otherwise}: an objective without formula has no variables"
+        )
     try:
-        if isinstance(condition, str):  # one that holds is a formula with the value 1
-            formula = f"Piecewise((1, {condition}), (0, True))"
+        if isinstance(text, str):  # one that holds is a formula with the value 1
+            formula = f"Piecewise((1, {text}), (0, True))"
         else:
-            formula = sympy.Piecewise((1, condition), (0, True))
+            formula = sympy.Piecewise((1, text), (0, True))
         holds = Objective(formula, objective.variables, objective.parameters)
         holds.value(np.empty((0, objective.dimension)))
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f'{name} must be a point or a condition such as "x > 0" in '
-            f"{', '.join(map(str, objective.variables))}, not {condition!r}"
+            f'{name} must be {otherwise} or a condition such as "x > 0" in '
+            f"{', '.join(map(str, objective.variables))}, not {text!r}"
         ) from error
-    return lambda limits: holds.value(limits.T) == 1
+    return lambda points: holds.value(points.T) == 1
 
 
 # Limits are sorted into cells, which do not depend on the order of the orbits; cells that are near
