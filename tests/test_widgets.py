@@ -579,7 +579,7 @@ def test_the_still_has_the_basins_of_the_live_picture(node):
         assert tuple(result["colours"]) == gd.outcome.LABELS
         assert tuple(result["colours"].values()) == descent_explorer_2d.LABEL_COLOURS
         assert f"behind them the starts, {told}" in figure._alt
-    rows = descent_explorer_2d._painted(figure._fate)
+    rows = descent_explorer_2d._painted(figure._fate, 200, [])
     first = np.array([int(COLOURS["diverged"][i : i + 2], 16) / 255 for i in (1, 3, 5)])
     strength = 0.2 + 0.4 * np.exp(-figure._fate.steps[0] / 40)
     np.testing.assert_allclose(rows[0, 0], strength * first + 1 - strength)  # lower left

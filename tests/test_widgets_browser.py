@@ -30,6 +30,15 @@ FIGURES = {
         largest_learning_rate=2,
         curves={"invariant ellipse": gd.factorization.InvariantEllipse.expression},
     ),
+    "DescentExplorer2D with targets": lambda: gd.widgets.DescentExplorer2D(
+        catalogue.sharp_and_flat_2d(),
+        start=(3.2, 3.7),
+        learning_rate=0.018,
+        largest_learning_rate=1.0,
+        limits=(-4, 4, -4, 4),
+        targets={"flat": "x^2 + y^2 < 1", "sharp": "x^2 + y^2 > 1"},
+        basin_steps=1000,
+    ),
     "FlowExplorer": lambda: gd.widgets.FlowExplorer(
         catalogue.scalar_factorization(), start=(1.6, 0.3), learning_rate=0.3
     ),
@@ -235,7 +244,7 @@ SHADER = """async ({ texts, code, request, size }) => {
   const gpu = new BasinShader(shader, rules, size, () => {});
   while (!gpu.canDraw(request.limits) && !gpu.lost) await new Promise((r) => setTimeout(r, 20));
   const before = performance.now();
-  gpu.draw(request, [[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 0]], [0, 0, 0]);
+  gpu.draw(request, [[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 0]], [0, 0, 0], [0.2, 0.4]);
   const canvas = Object.assign(document.createElement("canvas"), { width: size, height: size });
   const context = canvas.getContext("2d");
   context.drawImage(gpu.canvas, 0, 0);

@@ -8,15 +8,27 @@ import { Workers } from "./workers.js";
 
 export const LABEL_COLOURS = { converged: "stable", diverged: "diverged", periodic: "periodic", bounded: "chaotic" };
 const LABELS = Object.keys(LABEL_COLOURS); // in the order of the worker's numbers
+const FADING = 200; // shades from the first step to the last, however many steps there are
+export const STRENGTHS = { outcomes: [0.2, 0.4], targets: [0.4, 0.3] }; // of colours: at the last step, and more at the first
 const COARSE = [20, 40, 80]; // sides of the picture that is computed within the frame
 const BUDGET = 2; // milliseconds for it
 const MIDDLE = 160;
 const REST = 150; // milliseconds without a new wish
 
+// Names of colours for the worker's numbers: with targets they show which was reached, and otherwise only who diverges.
+export function basinColours(targets) {
+  if (!targets) return Object.values(LABEL_COLOURS);
+  const others = LABELS.map((label) => (label === "diverged" ? "diverged" : "chaotic"));
+  return [...others, ...Array.from({ length: targets }, (_, i) => `target ${i + 1}`)];
+}
+
 export class BasinPicture {
-  // `address` is that of the loop, which is also imported as `loop`; `shader` is the gradient for a graphics processor.
-  constructor({ address, loop, shader, rules, size, timings, changed }) {
-    Object.assign(this, { loop, shader, rules, size, timings, changed });
+  // `address` is that of the loop, which is also imported as `loop`; `shader` is what a graphics processor needs;
+  // `targets` is how many there are.
+  constructor({ address, loop, shader, rules, size, timings, changed, targets = 0 }) {
+    Object.assign(this, { loop, shader, rules, size, timings, changed, targets });
+    this.colours = basinColours(targets);
+    this.strengths = targets ? STRENGTHS.targets : STRENGTHS.outcomes;
     this.coarse = 1;
     const answers = { receive: (piece) => this.receive(piece), finished: () => this.finish() };
     this.workers = new Workers(address, timings, answers);
@@ -88,21 +100,21 @@ export class BasinPicture {
 
   // The canvas with everything that has arrived, in the colours of the theme.
   image(theme) {
-    const colours = LABELS.map((label) => channels(theme.regimes[LABEL_COLOURS[label]]));
+    const colours = this.colours.map((name) => channels(theme.regimes[name]));
     const background = channels(theme.background);
     if (this.moving && this.gpu.lost) {
       this.moving = false;
       this.computeCoarse();
     }
     if (this.moving) {
-      if (this.drawn !== theme.background) this.gpu.draw(this.request, colours, background);
+      if (this.drawn !== theme.background) this.gpu.draw(this.request, colours, background, this.strengths);
       if (this.drawn === undefined) this.timings.coarse = this.workers.since;
       this.drawn = theme.background;
       return this.gpu.canvas;
     }
     if (this.painted !== theme.background) {
       this.painted = theme.background;
-      this.shades = colours.map((colour) => shades(colour, background));
+      this.shades = colours.map((colour) => shades(colour, background, this.strengths));
       this.fresh = [...this.pieces];
     }
     for (const piece of this.fresh) this.paint(piece);
@@ -116,22 +128,26 @@ export class BasinPicture {
     const scale = size / this.size;
     const rows = labels.length / size;
     const pixels = new Uint32Array(this.pixels.data.buffer);
+    const fading = FADING / this.request.steps;
     for (let row = Math.round(first / scale); row < Math.round((first + rows) / scale); row++) {
       const source = (Math.floor((row + 0.5) * scale) - first) * size;
       for (let i = 0, at = (this.size - 1 - row) * this.size; i < this.size; i++, at++) {
         const k = source + Math.floor((i + 0.5) * scale);
-        pixels[at] = this.shades[labels[k]][Math.min(steps[k], 255)];
+        pixels[at] = this.shades[labels[k]][Math.round(fading * steps[k])];
       }
     }
   }
 
-  // How often each label occurs among the pixels that have arrived.
+  // How often each label occurs among the pixels that have arrived, and each target.
   counts() {
-    const counts = Object.fromEntries(LABELS.map((label) => [label, 0]));
+    const found = this.colours.map(() => 0);
     for (const { size, labels } of this.pieces) {
-      if (size === this.size) for (const label of labels) counts[LABELS[label]]++;
+      if (size === this.size) for (const label of labels) found[label]++;
     }
-    return counts;
+    const reached = found.splice(LABELS.length);
+    const counts = Object.fromEntries(LABELS.map((label, i) => [label, found[i]]));
+    for (const count of reached) counts.converged += count;
+    return this.targets ? { ...counts, reached } : counts;
   }
 
   remove() {
@@ -141,10 +157,10 @@ export class BasinPicture {
   }
 }
 
-// Pixels for 0 to 255 steps: what happens early is full, what happens late is pale.
-function shades(colour, background) {
-  return Uint32Array.from({ length: 256 }, (_, step) => {
-    const strength = 0.2 + 0.4 * Math.exp(-step / 40);
+// Pixels for the first step to the last: what happens early is full, what happens late is pale.
+function shades(colour, background, [late, early]) {
+  return Uint32Array.from({ length: FADING + 1 }, (_, step) => {
+    const strength = late + early * Math.exp(-step / 40);
     const [r, g, b] = colour.map((c, i) => Math.round(strength * c + (1 - strength) * background[i]));
     return (255 << 24) | (b << 16) | (g << 8) | r;
   });

@@ -8,7 +8,7 @@ void main() {
 // The definition of outcome.js, with allowance for rounding: single precision never sees a move of 1e-10 or a return
 // to 1e-9, so where moves shrink the step is foretold from how fast they shrink, and an orbit is
 // periodic that returns as closely as numbers allow, and closely beside its move, when five eighths of the steps are done.
-const pixels = (parameters, gradient, rules) => `#version 300 es
+const pixels = (parameters, gradient, target, rules) => `#version 300 es
 precision highp float;
 precision highp int;
 uniform vec4 view;
@@ -17,10 +17,12 @@ uniform float rate;
 uniform float p[${parameters}];
 uniform int steps;
 uniform vec3 background;
-uniform vec3 colours[4];
+uniform vec2 strengths;
+uniform vec3 colours[8]; // as many as four targets need
 out vec4 pixel;
 
 ${gradient}
+${target}
 const float SMALL = 1e-3;
 const float SMALLEST = 3e-6;
 const float TOLERANCE = ${rules.convergenceTolerance.toExponential()};
@@ -86,9 +88,14 @@ void main() {
         if (apart <= min(CLOSE, RATIO * move)) period = k - mark;
       }
     }
+    if (label == 0) {
+      float number[1];
+      target(x, p, number);
+      if (number[0] >= 0.0) label = 4 + int(number[0] + 0.5);
+    }
     if (label == 3 && period >= 2 && period <= ${rules.longestPeriod}) label = 2;
   }
-  float strength = 0.2 + 0.4 * exp(-float(min(reached, 255)) / 40.0);
+  float strength = strengths.x + strengths.y * exp(-float(reached) / (float(steps) / 5.0));
   pixel = vec4(mix(background, colours[label], strength), 1.0);
 }`;
 
@@ -105,7 +112,7 @@ const EXACT = 2 ** -20; // of the coordinates: a pixel that is narrower is not r
 
 export class BasinShader {
   // `changed` is called when the context is lost and something else has to draw.
-  constructor({ gradient, parameters }, rules, size, changed) {
+  constructor({ gradient, target, parameters }, rules, size, changed) {
     Object.assign(this, { size, parameters, lost: true });
     this.canvas = document.createElement("canvas");
     this.canvas.width = this.canvas.height = size;
@@ -124,7 +131,7 @@ export class BasinShader {
     this.program = gl.createProgram();
     const texts = [
       [gl.VERTEX_SHADER, VERTICES],
-      [gl.FRAGMENT_SHADER, pixels(Math.max(1, parameters.length), gradient, rules)],
+      [gl.FRAGMENT_SHADER, pixels(Math.max(1, parameters.length), gradient, target, rules)],
     ];
     for (const [kind, text] of texts) {
       const shader = gl.createShader(kind);
@@ -153,13 +160,14 @@ export class BasinShader {
     return true;
   }
 
-  draw({ limits, learningRate, p, steps }, colours, background) {
+  draw({ limits, learningRate, p, steps }, colours, background, strengths) {
     const { gl, places } = this;
     gl.uniform4fv(places("view"), limits);
     gl.uniform1f(places("size"), this.size);
     gl.uniform1f(places("rate"), learningRate);
     if (this.parameters.length) gl.uniform1fv(places("p"), this.parameters.map((name) => p[name]));
     gl.uniform1i(places("steps"), steps);
+    gl.uniform2fv(places("strengths"), strengths);
     gl.uniform3fv(places("background"), background.map((c) => c / 255));
     gl.uniform3fv(places("colours"), colours.flat().map((c) => c / 255));
     gl.viewport(0, 0, this.size, this.size);

@@ -2,7 +2,8 @@
 // worker imports nothing, and puts the formula's step in the place of the comment "one step".
 //
 // A message { job, part, parts, limits, sizes, learningRate, p, steps } asks for one share of a picture, in passes
-// of growing size. Every piece is sent as { job, size, first, labels, steps }, rows counted from below.
+// of growing size. Every piece is sent as { job, size, first, labels, steps }, rows counted from below. The label of an
+// orbit that converged to target number i of the function `target` is 4 + i.
 // A new message ends the work on the one before; without limits it does only that.
 
 export const labelNames = ["converged", "diverged", "periodic", "bounded"];
@@ -18,14 +19,14 @@ export function basinRows({ limits: [x0, x1, y0, y1], learningRate, p, steps }, 
     const y = y0 + ((y1 - y0) * (first + j + 0.5)) / size;
     for (let i = 0; i < size; i++, k++) {
       const outcome = outcomeInPlane(x0 + ((x1 - x0) * (i + 0.5)) / size, y, learningRate, p, steps);
-      labels[k] = outcome & 3;
-      reached[k] = outcome >> 2;
+      labels[k] = outcome & 7;
+      reached[k] = outcome >> 3;
     }
   }
   return { labels, steps: reached };
 }
 
-// Four times the step plus the label: `outcomeOf` without its calls and arrays, which take most of its time.
+// Eight times the step plus the label: `outcomeOf` without its calls and arrays, which take most of its time.
 function outcomeInPlane(_x0, _x1, _h, _p, steps) {
   const { escapeRadius, checkInterval, convergenceTolerance } = rules;
   if (!(Math.abs(_x0) <= escapeRadius && Math.abs(_x1) <= escapeRadius)) return DIVERGED;
@@ -36,18 +37,22 @@ function outcomeInPlane(_x0, _x1, _h, _p, steps) {
     while (k < check) {
       /* one step */
       k++;
-      if (!(Math.abs(_x0) <= escapeRadius && Math.abs(_x1) <= escapeRadius)) return 4 * k + DIVERGED;
+      if (!(Math.abs(_x0) <= escapeRadius && Math.abs(_x1) <= escapeRadius)) return 8 * k + DIVERGED;
       orbitX[k] = _x0;
       orbitY[k] = _x1;
     }
-    if (nearAt(k, k - 1, convergenceTolerance)) return 4 * k + CONVERGED;
+    if (nearAt(k, k - 1, convergenceTolerance)) return 8 * k + labelOfLimit(target([_x0, _x1], _p));
   }
   const moved = rules.returnRatio * distanceAt(steps, steps - 1);
   for (let period = 2; period <= Math.min(rules.longestPeriod, steps >> 1); period++) {
     const before = steps - period;
-    if (returns(steps, before, moved) && returns(before, before - period, moved)) return 4 * steps + PERIODIC;
+    if (returns(steps, before, moved) && returns(before, before - period, moved)) return 8 * steps + PERIODIC;
   }
-  return 4 * steps + BOUNDED;
+  return 8 * steps + BOUNDED;
+}
+
+function labelOfLimit(number) {
+  return number < 0 ? CONVERGED : 4 + number;
 }
 
 function returns(k, j, moved) {

@@ -1,5 +1,5 @@
-// Gradient descent in the plane: level lines, the orbit, and behind them what becomes of every start; over them the curves
-// that the author has named.
+// Gradient descent in the plane: level lines, the orbit, and behind them what becomes of every start, or which of the targets
+// that the author has named it reaches; over them the curves that the author has named.
 
 import { BasinPicture, LABEL_COLOURS } from "./basin_picture.js";
 import { Frame } from "./controls.js";
@@ -8,13 +8,14 @@ import { levelLines, strokeLevels, zeroLine } from "./levels.js";
 import { FARTHEST, View, isView } from "./view.js";
 
 const PIXELS = 400;
-const BASIN_STEPS = 200;
 const OUTCOME_STEPS = 4096;
 const CURVE_COLOURS = [undefined, "edge"]; // the first in the colour of the text
 
 export default {
   async render({ model, el, url }) {
     const curveNames = model.get("_curves");
+    const targetNames = model.get("_targets");
+    const basinSteps = model.get("_basin_steps");
     const [formula, { outcomeOf, rules }, loop, shader, { curves }] = await Promise.all(
       ["formula", "outcome", "worker", "shader", "curves"].map((name) => import(url(name))),
     );
@@ -72,10 +73,14 @@ export default {
     view.buttons();
     frame.button("Reset", () => frame.reset());
     const colours = model.get("_colours");
-    frame.legend([
+    const fates = [
       ["converges", colours.stable],
       ["periodic", colours.periodic],
-      [`neither in ${BASIN_STEPS} steps`, colours.chaotic],
+      [`neither in ${basinSteps} steps`, colours.chaotic],
+    ];
+    const ends = targetNames.map((name, i) => [name, colours[`target ${i + 1}`]]);
+    frame.legend([
+      ...(targetNames.length ? [...ends, [`none in ${basinSteps} steps`, colours.chaotic]] : fates),
       ["diverges", colours.diverged],
       ...curveNames.map((name, i) => [name, colours[curveColour(i)] ?? "var(--live-foreground)"]),
     ]);
@@ -94,6 +99,7 @@ export default {
 
     const basin = new BasinPicture({
       address: url("worker"), loop, shader, rules, size: PIXELS, timings: frame.timings, changed: () => frame.request(),
+      targets: targetNames.length,
     });
     frame.removals.push(() => basin.remove());
     let asked;
@@ -106,7 +112,7 @@ export default {
       const p = parameters();
       const request = JSON.stringify([limits, h, p]);
       if (request !== asked) {
-        basin.ask(limits, h, p, BASIN_STEPS);
+        basin.ask(limits, h, p, basinSteps);
         zeros = curves.map((curve) => zeroLine(curve, { ...p, h }, limits));
       }
       asked = request;
@@ -116,7 +122,9 @@ export default {
       const outcome = outcomeOf(formula.step, start, h, p, OUTCOME_STEPS);
       const orbit = orbitInPlane(formula.step, start, h, p, model.get("steps"));
       const sides = curves.map((curve) => sideOf((x) => curve(x, { ...p, h }), start));
-      Object.assign(described, { outcome, orbit, curves: zeros, sides });
+      const limit = limitOf(formula.step, outcome, start, h, p);
+      const target = limit ? loop.target(limit, p) : -1;
+      Object.assign(described, { outcome, orbit, curves: zeros, sides, target: targetNames[target] });
       const colour = theme.regimes["gradient descent"];
       [plane.x.limits, plane.y.limits] = [limits.slice(0, 2), limits.slice(2)];
       plane.begin(theme, () => {
@@ -139,7 +147,9 @@ export default {
       edge.line(sharpness.map((_, k) => k), sharpness, { colour, width: 1.5 });
       edge.points(sharpness.map((_, k) => k), sharpness, { colour, radius: 2.2 });
       const places = sides.map((side, i) => `, ${side} the ${curveNames[i]}`).join("");
-      frame.say(words(outcome, h, start, formula, p, places), LABEL_COLOURS[outcome.label]);
+      const reached = targetNames.length ? `, ${quoted(targetNames[target])}` : "";
+      const number = target < 0 ? Object.keys(LABEL_COLOURS).indexOf(outcome.label) : 4 + target;
+      frame.say(words(outcome, h, start, formula, p, places, limit, reached), basin.colours[number]);
     };
     frame.request();
     return () => frame.remove();
@@ -208,14 +218,24 @@ function eigenvalues([a, b, , d]) {
   return [middle - apart, middle + apart];
 }
 
-function words({ label, step, period }, h, start, formula, p, places) {
+// Where an orbit was when it had converged.
+function limitOf(step, { label, step: steps }, start, h, p) {
+  if (label !== "converged") return undefined;
+  const x = Float64Array.from(start);
+  for (let k = 0; k < steps; k++) step(x, h, p, x);
+  return x;
+}
+
+function quoted(name) {
+  return name === undefined ? "none of the targets" : `“${name}”`;
+}
+
+function words({ label, step, period }, h, start, formula, p, places, end, reached) {
   const from = `From (${start.map((x) => format(x, 2)).join(", ")})${places && `${places},`} at h = ${short(h)}`;
   if (label === "diverged") return `${from}: diverges, beyond 10⁶ at step ${step}.`;
   if (label === "periodic") return `${from}: periodic, a cycle of ${period} points.`;
   if (label === "bounded") return `${from}: bounded, neither settled nor periodic after ${step} steps.`;
-  const end = Float64Array.from(start);
   if (h === 0) return `${from}: does not move.`;
-  for (let k = 0; k < step; k++) formula.step(end, h, p, end);
   if (Math.hypot(...formula.gradient(end, p)) > 1e-6 * (1 + Math.hypot(...end)))
     return `${from}: hardly moves in ${step} steps.`;
   const [low, high] = eigenvalues(formula.hessian(end, p));
@@ -225,7 +245,7 @@ function words({ label, step, period }, h, start, formula, p, places) {
   const side = Math.abs(product - 2) < 5e-4 ? "" : product < 2 ? ", below 2" : ", above 2";
   const unstable = low < -1e-9 || product > 2 + 1e-9;
   return (
-    `${from}: ${goes} ${unstable ? "the unstable point " : ""}${place}, ` +
+    `${from}: ${goes} ${unstable ? "the unstable point " : ""}${place}${reached}, ` +
     `where h times the sharpness is ${format(product, 3)}${side}.`
   );
 }

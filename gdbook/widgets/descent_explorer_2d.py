@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 
 import numpy as np
+import sympy
 import traitlets
 
 from gdbook import outcome, source
@@ -12,6 +13,7 @@ from gdbook.descent import gradient_descent
 from gdbook.ensemble import descend_many
 from gdbook.objective import Objective
 from gdbook.plots import COLOURS
+from gdbook.widgets import reached
 from gdbook.widgets.live_figure import (
     HERE,
     LiveFigure,
@@ -23,12 +25,14 @@ from gdbook.widgets.live_figure import (
 
 __all__ = ["DescentExplorer2D"]
 
-BASIN_STEPS = 200  # as in descent_explorer_2d.js
+MOST_BASIN_STEPS = 10000
 LABEL_COLOURS = ("stable", "diverged", "periodic", "chaotic")  # as in basin_picture.js
+TARGET_WORDS = ("green", "light blue", "orange", "yellow")
+STRENGTHS = {"outcomes": (0.2, 0.4), "targets": (0.4, 0.3)}  # as in basin_picture.js
 
 
 class DescentExplorer2D(LiveFigure):
-    """Level lines and orbit, and behind them what becomes of every start after 200 steps.
+    r"""Level lines and orbit, and behind them what becomes of every start, or where it ends.
 
     What becomes of the starts is what `Outcome` defines, also in the browser. Where there is a
     graphics processor it draws the picture, in single precision, while a handle moves.
@@ -50,12 +54,20 @@ class DescentExplorer2D(LiveFigure):
         Curves in the plane that are drawn over the picture: a name, as it is to stand after "the",
         and a formula in the variables, the parameters and the learning rate ``h`` that is zero on
         the curve. Where it is negative a start is said to lie inside.
+    targets : mapping of str to str, sympy.Boolean or point, optional
+        At most four names, with conditions on the variables or points, as for `descend_many`: the
+        starts have the colour of the first target to which they converge, and one common colour
+        where they do not diverge and reach none.
+    basin_steps : int
+        Steps from each start. Where the smallest eigenvalue at a minimum is :math:`\lambda` an
+        orbit needs up to about :math:`23/(h \lambda)` steps to have converged.
 
     Raises
     ------
     ValueError
         For a setting that no handle can reach, an objective without a finite value in the limits,
-        or a curve whose formula has unknown symbols or no variable of the objective.
+        a curve whose formula has unknown symbols or no variable of the objective, or a target that
+        is no condition and no point.
 
     Examples
     --------
@@ -73,6 +85,15 @@ class DescentExplorer2D(LiveFigure):
     ...     learning_rate=0.5,
     ...     curves={"invariant ellipse": gd.factorization.InvariantEllipse.expression},
     ... )
+
+    With the two branches of the hyperbola as targets:
+
+    >>> figure = gd.widgets.DescentExplorer2D(
+    ...     gd.catalogue.scalar_factorization(),
+    ...     start=(0.3, 2.0),
+    ...     learning_rate=0.5,
+    ...     targets={"positive branch": "x > 0", "negative branch": "x < 0"},
+    ... )
     """
 
     source = "descent_explorer_2d.js"
@@ -89,6 +110,8 @@ class DescentExplorer2D(LiveFigure):
     largest_learning_rate = traitlets.Float().tag(sync=True)
     _parameter_ranges = traitlets.List().tag(sync=True)
     _curves = traitlets.List().tag(sync=True)
+    _targets = traitlets.List().tag(sync=True)
+    _basin_steps = traitlets.Int().tag(sync=True)
 
     def __init__(
         self,
@@ -100,6 +123,8 @@ class DescentExplorer2D(LiveFigure):
         limits=(-2.5, 2.5, -2.5, 2.5),
         largest_learning_rate=None,
         curves=None,
+        targets=None,
+        basin_steps=200,
     ):
         require_dimension(objective, 2, "DescentExplorer2D")
         limits = view(limits)
@@ -112,10 +137,19 @@ class DescentExplorer2D(LiveFigure):
         largest = positive(largest_learning_rate, "largest_learning_rate")
         learning_rate = 0.4 * largest if learning_rate is None else learning_rate
         learning_rate = require_inside("learning_rate", learning_rate, 0, largest)
+        basin_steps = natural(basin_steps, "basin_steps", 1)
+        basin_steps = int(require_inside("basin_steps", basin_steps, 1, MOST_BASIN_STEPS))
+        targets = {} if targets is None else reached.targets_of(targets, objective)
         self._fate = descend_many(
-            objective, _grid(limits, 160), learning_rate, BASIN_STEPS, keep="steps", progress=False
+            objective,
+            _grid(limits, 160),
+            learning_rate,
+            basin_steps,
+            targets=targets or None,
+            keep=("steps", "reached") if targets else "steps",
+            progress=False,
         )
-        starts = _in_words(self._fate.counts)
+        starts = _in_words(self._fate, basin_steps, targets)
         values = list(parameter_values(objective).values())
         self._curve_levels = _curve_levels(curves or {}, objective)
         names = list(self._curve_levels)
@@ -128,8 +162,8 @@ class DescentExplorer2D(LiveFigure):
             "right, the loss, and the learning rate times the sharpness, against the step.",
             texts={
                 "outcome": outcome.javascript(),
-                "worker": _worker(objective),
-                "shader": _shader(objective),
+                "worker": _worker(objective, targets),
+                "shader": _shader(objective, targets),
                 "curves": _curves_javascript(self._curve_levels, objective),
             },
             sliders=3 + len(values),
@@ -143,6 +177,8 @@ class DescentExplorer2D(LiveFigure):
                 sorted([0.2 * value, 2.5 * value]) if value else [-2.0, 2.0] for value in values
             ],
             _curves=names,
+            _targets=list(targets),
+            _basin_steps=basin_steps,
         )
 
     def _draw_still(self, plane, losses, edge):
@@ -150,9 +186,16 @@ class DescentExplorer2D(LiveFigure):
 
         orbit = gradient_descent(self.objective, self.start, self.learning_rate, self.steps)
         colour = COLOURS["gradient descent"]
-        plane.imshow(_painted(self._fate), origin="lower", extent=self.limits, aspect="auto")
+        painted = _painted(self._fate, self._basin_steps, self._targets)
+        plane.imshow(painted, origin="lower", extent=self.limits, aspect="auto")
         plot_contours(self.objective, (self.limits[:2], self.limits[2:]), plane)
         self._draw_curves(plane)
+        if self._targets:
+            self._name_colours(plane)
+        if self._curves or self._targets:
+            plane.legend(
+                loc="lower right", fontsize=8, frameon=True, facecolor="white", edgecolor="none"
+            )
         plane.plot(*orbit.points.T, ".-", color=colour, linewidth=1.4)
         plane.plot(*self.start, "o", markersize=9, color="#1b1f24", markerfacecolor="white")
         plane.set(xlim=self.limits[:2], ylim=self.limits[2:], xlabel="", ylabel="")
@@ -177,6 +220,17 @@ class DescentExplorer2D(LiveFigure):
         edge.set(xlim=(0, self.steps), ylim=(0, np.clip(1.1 * edge.get_ylim()[1], 2.2, 12)))
         edge.set_title("$h$ times sharpness", fontsize=9)
 
+    def _name_colours(self, plane):
+        none = (self._fate.reached < 0) & ~self._fate.diverged
+        others = {
+            f"none in {self._basin_steps} steps": ("chaotic", none),
+            "diverges": ("diverged", self._fate.diverged),
+        }
+        colours = {name: reached.colour_of_target(i) for i, name in enumerate(self._targets)}
+        colours |= {name: COLOURS[key] for name, (key, which) in others.items() if which.any()}
+        for name, colour in colours.items():
+            plane.plot([], [], "s", color=colour, label=name)
+
     def _draw_curves(self, plane):
         points = _grid(self.limits, 400)
         numbers = np.append(self.parameters, self.learning_rate)
@@ -189,10 +243,6 @@ class DescentExplorer2D(LiveFigure):
                 plane.contour(x, y, values, [0], colors="white", linewidths=4, alpha=0.75)
                 plane.contour(x, y, values, [0], colors=colour, linewidths=1.8)
             plane.plot([], [], color=colour, linewidth=1.8, label=name)
-        if self._curve_levels:
-            plane.legend(
-                loc="lower right", fontsize=8, frameon=True, facecolor="white", edgecolor="none"
-            )
 
 
 def _curve_levels(curves, objective):
@@ -230,21 +280,34 @@ def _curves_javascript(levels, objective):
     return text + f"export const curves = [{', '.join(f'curve{i}' for i in range(len(levels)))}];\n"
 
 
-def _worker(objective):
-    """The loop of the basin picture with the objective's step in it."""
+def _worker(objective, targets):
+    """The loop of the basin picture with the objective's step in it, and the target of a limit."""
     loop = (HERE / "basin_worker.js").read_text(encoding="utf-8")
     step = source.javascript_step(
         objective.variables, objective.parameter_symbols, objective.gradient_expression
     )
     before, after = loop.split("/* one step */")
-    return "\n".join([objective.javascript(), outcome.javascript(), f"{before}{step}{after}"])
+    target = "export const target = () => -1;"
+    if targets:
+        target = reached.target_javascript(targets, objective)
+    texts = [objective.javascript(), outcome.javascript(), target, f"{before}{step}{after}"]
+    return "\n".join(texts)
 
 
-def _shader(objective):
-    """What the graphics processor needs of the objective, as an ES module."""
-    names = json.dumps(list(objective.parameters))
-    gradient = json.dumps(objective.glsl())
-    return f"export const parameters = {names};\nexport const gradient = {gradient};\n"
+def _shader(objective, targets):
+    """What the graphics processor needs of the objective and of targets, as an ES module."""
+    symbols = objective.variables, objective.parameter_symbols
+    target = source.glsl_function("target", *symbols, [sympy.Integer(-1)])
+    if targets:
+        target = reached.target_glsl(targets, objective)
+    exports = {
+        "parameters": list(objective.parameters),
+        "gradient": objective.glsl(),
+        "target": target,
+    }
+    return "".join(
+        f"export const {name} = {json.dumps(value)};\n" for name, value in exports.items()
+    )
 
 
 def _grid(limits, size):
@@ -288,25 +351,38 @@ def _lowest_value(objective, limits):
     return float(lowest)
 
 
-def _painted(fate):
+def _painted(fate, steps, targets):
     """The starts in the colours of what becomes of them, shape (rows, columns, 3).
 
     What happens early is full, what happens late is pale, as in basin_picture.js.
     """
     from matplotlib.colors import to_rgb
 
-    colours = np.array([to_rgb(COLOURS[name]) for name in LABEL_COLOURS])
-    strength = 0.2 + 0.4 * np.exp(-fate.steps[:, np.newaxis] / 40)
-    return (1 - strength * (1 - colours[fate.labels])).reshape(*fate.shape, 3)
+    names, numbers = LABEL_COLOURS, fate.labels
+    if targets:
+        names = [name if name == "diverged" else "chaotic" for name in names]
+        names += [f"target {i + 1}" for i in range(len(targets))]
+        numbers = np.where(fate.reached < 0, numbers, len(LABEL_COLOURS) + fate.reached)
+    colours = np.array([to_rgb(COLOURS[name]) for name in names])
+    late, early = STRENGTHS["targets" if targets else "outcomes"]
+    strength = late + early * np.exp(-fate.steps[:, np.newaxis] / (steps / 5))
+    return (1 - strength * (1 - colours[numbers])).reshape(*fate.shape, 3)
 
 
-def _in_words(counts):
-    """How the starts are painted, of which so many have each outcome."""
+def _in_words(fate, steps, targets):
+    """How the starts are painted, of which so many have each outcome or reach each target."""
+    counts = fate.counts
     colours = {
-        "converged": "green where they converge",
-        "periodic": "blue where they end in a cycle",
-        "bounded": f"purple where they do neither in {BASIN_STEPS} steps",
-        "diverged": "vermilion where they diverge",
+        "green where they converge": counts["converged"],
+        "blue where they end in a cycle": counts["periodic"],
+        f"purple where they do neither in {steps} steps": counts["bounded"],
     }
-    *others, last = [words for label, words in colours.items() if counts[label]]
+    if targets:
+        numbers = np.bincount(fate.reached + 1, minlength=1 + len(targets))
+        pairs = zip(TARGET_WORDS, targets, numbers[1:], strict=False)
+        colours = {f"{colour} where they reach “{name}”": count for colour, name, count in pairs}
+        none = numbers[0] - counts["diverged"]
+        colours[f"purple where they reach none in {steps} steps"] = none
+    colours["vermilion where they diverge"] = counts["diverged"]
+    *others, last = [words for words, count in colours.items() if count]
     return f"{', '.join(others)} and {last}" if others else last
