@@ -65,6 +65,14 @@ export function decades(low, high, count) {
   return marks;
 }
 
+// Marks of an axis whose coordinate is the decimal logarithm of what it shows: powers of ten, or round numbers where there
+// are fewer than two of these.
+export function powers(low, high, count) {
+  const whole = decades(10 ** low, 10 ** high, count);
+  const { marks, note } = whole.length > 1 ? { marks: whole, note: "" } : fitted(ticks(10 ** low, 10 ** high, count));
+  return { marks: marks.map(({ at, text }) => ({ at: Math.log10(at), text })), note };
+}
+
 // [r, g, b] of a colour given as #rrggbb.
 export function channels(hex) {
   return [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
@@ -110,7 +118,8 @@ export class Theme {
   }
 }
 
-// One canvas with axes. `x` and `y` are { limits: [low, high], label, log }; limits may be changed before a drawing.
+// One canvas with axes. `x` and `y` are { limits: [low, high], label, log }; limits may be changed before a drawing. An axis
+// may have its own `marks(low, high, count)`, as `powers`.
 export class Plot {
   constructor(parent, { label, x, y, interactive = false, grid = true }, changed) {
     this.x = x;
@@ -175,8 +184,10 @@ export class Plot {
     c.lineWidth = 1;
     c.strokeStyle = theme.grid;
     c.fillStyle = theme.muted;
-    const marks = (axis, pixels) =>
-      fitted((axis.log ? decades : ticks)(...axis.limits, Math.max(2, Math.floor(pixels))));
+    const marks = (axis, pixels) => {
+      const count = Math.max(2, Math.floor(pixels));
+      return axis.marks?.(...axis.limits, count) ?? fitted((axis.log ? decades : ticks)(...axis.limits, count));
+    };
     const { marks: columns, note: noteX } = marks(this.x, (this.right - this.left) / 64);
     const { marks: rows, note: noteY } = marks(this.y, (this.bottom - this.top) / 38);
     if (this.grid) {

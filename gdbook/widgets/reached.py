@@ -17,8 +17,10 @@ __all__ = [
     "targets_of",
 ]
 
-MOST = 4
-"""As many as there are colours."""
+COLOUR_WORDS = ("green", "light blue", "yellow", "orange")
+"""The colours of the first, second, ... target in words."""
+
+MOST = len(COLOUR_WORDS)
 
 SINGLE_TOLERANCE = 1e-3
 """The same for graphics processors, which count in single precision."""

@@ -95,8 +95,9 @@ export function place(h, sharpness) {
 
 // The curve of a one-dimensional objective over the axes of a plot, and its orbit as tangent steps:
 // along the tangent to the next point, then down or up to the curve.
-export function tangentSteps(plot, theme, { value, gradient }, parameters, orbit, colour) {
-  const xs = Float64Array.from({ length: 241 }, (_, i) => plot.fromX(plot.left + ((plot.right - plot.left) * i) / 240));
+export function tangentSteps(plot, theme, { value, gradient }, parameters, orbit, colour, samples = 240) {
+  const width = plot.right - plot.left;
+  const xs = Float64Array.from({ length: samples + 1 }, (_, i) => plot.fromX(plot.left + (width * i) / samples));
   plot.line(xs, xs.map((x) => value([x], parameters)), { colour: theme.foreground, width: 2 });
   const heights = orbit.map((x) => value([x], parameters));
   const slope = [0];

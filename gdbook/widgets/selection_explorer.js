@@ -1,0 +1,343 @@
+// Which minimum gradient descent selects: the curve with its orbit, below it the map of start and learning rate, and beside
+// that the share of the starts that reach each target.
+
+import { Frame, unit } from "./controls.js";
+import { clamp, format, powers, symbol } from "./drawing.js";
+import { orbitOf, tangentSteps } from "./regimes.js";
+import { SelectionPicture, SIZE } from "./selection_picture.js";
+import { FARTHEST, View, isView } from "./view.js";
+
+const SMALLEST = 1e-9; // learning rate on a logarithmic axis
+const TANGENTS = 40;
+const SAMPLES = 1200;
+const STRIP = 9; // pixels
+
+export default {
+  async render({ model, el, url }) {
+    // the same text that the workers run
+    const maths = await import(url("worker"));
+    const p = model.get("_parameters");
+    const names = model.get("_targets");
+    const minima = model.get("_minima");
+    const steps = model.get("steps");
+    const logarithmic = model.get("_logarithmic");
+    const [toAxis, fromAxis] = logarithmic ? [Math.log10, (y) => 10 ** y] : [(h) => h, (y) => y];
+    const onAxes = ({ limits, rates }) => [...limits, ...rates.map(toAxis)];
+    const reach = [-FARTHEST, FARTHEST];
+    const smallest = logarithmic ? SMALLEST : 0;
+    const frame = new Frame(
+      { model, el },
+      "SelectionExplorer",
+      {
+        learning_rate: [smallest, FARTHEST],
+        start: reach,
+        limits: [reach, reach],
+        rates: Array(2).fill([smallest, FARTHEST]),
+      },
+      (name, ends) => (name === "limits" ? isView([...ends, 0, 1]) : name !== "rates" || isView([0, 1, ...ends.map(toAxis)])),
+    );
+    const variable = symbol(maths.variables[0]);
+    const rateAxis = () => ({ limits: [0, 1], label: "learning rate h", marks: logarithmic ? powers : undefined });
+    const curve = frame.plot({
+      label: `${model.get("_name")}: the curve with tangent steps. Arrow keys move the start.`,
+      x: { limits: [0, 1], label: variable },
+      y: { limits: [0, 1], label: `f(${variable}), tangent steps` },
+      interactive: true,
+    });
+    const map = frame.plot({
+      label:
+        "Map: which target each start reaches at each learning rate. Left and right arrow keys move the start, up and down " +
+        "the learning rate, plus and minus or the wheel with Ctrl zoom, w a s d move the view, Shift and the mouse choose a part.",
+      x: { limits: [0, 1], label: `start ${variable}₀` },
+      y: rateAxis(),
+      interactive: true,
+      grid: false,
+    });
+    const path = frame.plot({
+      label: "Iterates against the step.",
+      x: { limits: [0, 1], label: "step k" },
+      y: { limits: [0, 1], label: `${variable}ₖ` },
+    });
+    const shares = frame.plot({
+      label: "Share of the starts in view that reach each target. Arrow keys move the learning rate.",
+      x: { limits: [0, 1], label: "share of these starts" },
+      y: rateAxis(),
+      interactive: true,
+      grid: false,
+    });
+
+    const view = new MapView(frame, map, { toAxis, fromAxis, smallest });
+    const digits = () => clamp(Math.ceil(3.3 - Math.log10(view.height)), 3, 12); // that count, of a learning rate
+    const decimals = () => clamp(Math.ceil(3 - Math.log10(view.width)), 2, 12);
+    const { start: first, limits: home, rates: homeRates } = frame.initial;
+    frame.slider({ name: "learning_rate", label: "Learning rate h", limits: homeRates, log: logarithmic, digits });
+    frame.slider({ name: "start", label: `Start ${variable}₀`, limits: [Math.min(first, home[0]), Math.max(first, home[1])] });
+    const rounded = (y) => clamp(Number(fromAxis(y).toPrecision(digits())), smallest, FARTHEST);
+    const place = (x) => clamp(Number(x.toFixed(decimals())), ...reach);
+    const moveStart = (moves) => frame.set({ start: place(frame.get("start") + moves * unit([0, view.width])) });
+    const moveRate = (moves) => {
+      if (moves) frame.set({ learning_rate: rounded(toAxis(frame.get("learning_rate")) + moves * unit([0, view.height])) });
+    };
+    view.buttons();
+    frame.button("Reset", () => frame.reset());
+    const colours = model.get("_colours");
+    frame.legend([
+      ...names.map((name, i) => [name, colours[`target ${i + 1}`]]),
+      ["no convergence", colours.chaotic],
+      ["diverges", colours.diverged],
+    ]);
+    frame.drag(curve, {
+      grab: (px, py) => Math.hypot(px - curve.toX(frame.get("start")), py - heightOnCurve()) < 24,
+      move: (px) => frame.set({ start: place(curve.fromX(px)) }),
+    });
+    frame.keys(curve, (dx, dy) => moveStart(dx + dy));
+    view.pointer({
+      near: (px, py) => Math.hypot(px - map.toX(frame.get("start")), py - rateOn(map)) < 24,
+      drag: (x, y) => frame.set({ start: place(x), learning_rate: rounded(y) }),
+      tap: (x, y) => frame.set({ start: place(x), learning_rate: rounded(y) }),
+    });
+    frame.keys(
+      map,
+      (dx, dy) => {
+        if (dx) moveStart(dx);
+        moveRate(dy);
+      },
+      view.keys(),
+    );
+    frame.drag(shares, {
+      grab: (px, py) => Math.abs(py - rateOn(shares)) < 24 && py > shares.top - 12 && py < shares.bottom + 12,
+      move: (_, py) => frame.set({ learning_rate: rounded(shares.fromY(py)) }),
+    });
+    frame.keys(shares, (dx, dy) => moveRate(dx + dy));
+
+    const rateOn = (plot) => plot.toY(toAxis(frame.get("learning_rate")));
+    const heightOnCurve = () => clamp(curve.toY(maths.value([frame.get("start")], p)), curve.top, curve.bottom);
+    const picture = new SelectionPicture(url("worker"), frame.timings, () => frame.request());
+    frame.removals.push(() => picture.remove());
+    let [asked, seen, known] = [];
+    let [now, along] = [{}, {}];
+    frame.report = () => ({ ...now, shares: along.shares, counts: picture.shown ? picture.counts() : undefined });
+    frame.draw = (theme) => {
+      const { learning_rate: h, start, limits, rates } = frame.state();
+      if (asked !== JSON.stringify([limits, rates])) {
+        asked = JSON.stringify([limits, rates]);
+        picture.ask({ limits, rates, logarithmic, p, steps });
+      }
+      if (seen !== JSON.stringify([h, start])) {
+        seen = JSON.stringify([h, start]);
+        now = followed(maths, start, h, p, steps);
+      }
+      if (known !== JSON.stringify([h, limits])) {
+        known = JSON.stringify([h, limits]);
+        along = across(maths, limits, h, p, steps);
+      }
+      const hues = fateColours(theme, names.length);
+      const colour = hues[now.fate];
+      picture.paint(theme, hues);
+      [curve.x.limits, map.x.limits, path.y.limits] = [limits, limits, limits];
+      map.y.limits = shares.y.limits = rates.map(toAxis);
+      const height = toAxis(h);
+
+      drawCurve(curve, theme, maths, { p, minima, names, hues, ...now, ...along, fixed: model.get("_value_limits"), home: home.join() === limits.join() });
+      curve.handle(start, clamp(maths.value([start], p), ...curve.y.limits), colour);
+
+      map.begin(theme, () => {
+        if (picture.shown) map.picture(picture.map, onAxes(picture.shown));
+      });
+      drawThresholds(map, theme, minima, toAxis, hues, true);
+      map.line(limits, [height, height], { colour: theme.foreground, width: 1.2 });
+      map.line([start, start], map.y.limits, { colour: theme.foreground, width: 1.2 });
+      if (now.outcome.label === "converged") map.points([now.end], [height], { colour, radius: 5 });
+      if (view.shows(start, height)) map.handle(start, height, colour);
+      view.drawSelection(theme);
+
+      drawPath(path, theme, now, steps, colour);
+
+      shares.begin(theme, () => {
+        if (picture.shown) shares.picture(picture.shares, [0, 1, ...onAxes(picture.shown).slice(2)]);
+      });
+      drawThresholds(shares, theme, minima, toAxis, hues, false);
+      shares.line([0, 1], [height, height], { colour: theme.foreground, width: 1.2 });
+      if (view.shows(limits[0], height)) shares.handle(1, height, theme.foreground);
+
+      const words = [inWords(now, names, variable, steps), `At h = ${plain(h, digits())} ${stability(h, minima, names)}`];
+      frame.say(`${words.join(". ")}${sharesInWords(along.shares, names)}.`, fateNames(names.length)[now.fate]);
+    };
+    frame.request();
+    return () => frame.remove();
+  },
+};
+
+// The view of a map whose vertical axis may be logarithmic: there coordinates are logarithms.
+class MapView extends View {
+  constructor(frame, plot, { toAxis, fromAxis, smallest }) {
+    const bottom = smallest ? toAxis(smallest) : 0;
+    super(frame, plot, {
+      allowed: ([x0, x1, y0, y1]) => [x0, x1, Math.max(bottom, y0), y1 + Math.max(0, bottom - y0)],
+      centre: ([x0, x1, y0, y1]) => {
+        const [x, y] = [frame.get("start"), toAxis(frame.get("learning_rate"))];
+        return this.shows(x, y) ? [x, y] : [(x0 + x1) / 2, (y0 + y1) / 2];
+      },
+    });
+    Object.assign(this, { toAxis, fromAxis });
+  }
+
+  get limits() {
+    return [...this.frame.get("limits"), ...this.frame.get("rates").map(this.toAxis)];
+  }
+
+  look(wished) {
+    const limits = this.allowed(wished);
+    if (!isView(limits) || this.fromAxis(limits[3]) > FARTHEST) return;
+    this.frame.set({ limits: limits.slice(0, 2), rates: limits.slice(2).map(this.fromAxis) });
+  }
+
+  shows(x, y) {
+    const [x0, x1, y0, y1] = this.limits;
+    return x >= x0 && x <= x1 && y >= y0 && y <= y1;
+  }
+}
+
+function followed(maths, start, h, p, steps) {
+  const outcome = maths.outcomeOf(maths.step, [start], h, p, steps);
+  const orbit = orbitOf(maths.step, start, h, p, outcome.step);
+  return { outcome, orbit, end: orbit.at(-1), fate: maths.fateOf(start, h, p, steps) };
+}
+
+// What becomes of all starts in view, and how many of them have each fate.
+function across(maths, limits, h, p, steps) {
+  const fates = maths.fatesAlong(limits, SIZE[0], h, p, steps);
+  const shares = Array(6).fill(0);
+  for (const fate of fates) shares[fate] += 1 / fates.length;
+  return { fates, shares };
+}
+
+function fateNames(count) {
+  return [0, 1, 2, 3].map((i) => (i < count ? `target ${i + 1}` : "chaotic")).concat("chaotic", "diverged");
+}
+
+function fateColours(theme, count) {
+  return fateNames(count).map((name) => theme.regimes[name]);
+}
+
+function drawCurve(plot, theme, maths, { p, minima, names, hues, orbit, fates, fixed, home }) {
+  const [low, high] = plot.x.limits;
+  const xs = Float64Array.from({ length: SAMPLES + 1 }, (_, i) => low + ((high - low) * i) / SAMPLES);
+  const heights = xs.map((x) => maths.value([x], p));
+  plot.y.limits = home ? fixed : around(heights);
+  plot.begin(theme);
+  // parts of the curve that are targets
+  for (let from = 0; from < xs.length; ) {
+    const fate = maths.fateAt(xs[from], p);
+    let to = from;
+    while (to < xs.length && maths.fateAt(xs[to], p) === fate) to++;
+    if (fate < names.length)
+      plot.line(xs.subarray(from, to), heights.subarray(from, to), { colour: hues[fate], width: 7, alpha: 0.55 });
+    from = to;
+  }
+  const seen = orbit.filter((x) => Math.abs(x) < 1e9).slice(0, TANGENTS + 1);
+  tangentSteps(plot, theme, maths, p, seen, theme.regimes["gradient descent"], SAMPLES);
+  drawStrip(plot, fates, hues);
+  let free = -Infinity;
+  for (const [x, number] of minima) {
+    const y = maths.value([x], p);
+    plot.points([x], [y], { colour: hues[number], radius: 5 });
+    if (x < low || x > high || plot.toX(x) < free) continue;
+    const half = 3.3 * names[number].length;
+    const middle = clamp(plot.toX(x), plot.left + half + 4, plot.right - half - 4);
+    plot.text(names[number], plot.fromX(middle), y, { align: "center", dy: 15 });
+    free = middle + 2 * half + 8;
+  }
+}
+
+// As value_limits of live_figure.py.
+function around(heights) {
+  const finite = heights.filter(Number.isFinite);
+  const [low, high] = [finite.reduce((a, b) => Math.min(a, b), Infinity), finite.reduce((a, b) => Math.max(a, b), -Infinity)];
+  if (!(high > low)) return [low - 1, low + 1];
+  return [low - 0.3 * (high - low), high + 0.02 * (high - low)];
+}
+
+// Where the starts end at the learning rate in hand, along the bottom of the curve.
+function drawStrip(plot, fates, hues) {
+  const width = (plot.right - plot.left) / fates.length;
+  plot.inside((c) => {
+    for (let from = 0; from < fates.length; ) {
+      let to = from;
+      while (to < fates.length && fates[to] === fates[from]) to++;
+      c.fillStyle = hues[fates[from]];
+      c.fillRect(plot.left + from * width, plot.bottom - STRIP, (to - from) * width, STRIP);
+      from = to;
+    }
+  });
+}
+
+// Dashed where a minimum loses its stability, at h = 2/f″.
+function drawThresholds(plot, theme, minima, toAxis, hues, named) {
+  const [low, high] = plot.y.limits;
+  const drawn = new Map();
+  for (const [x, number, sharpness] of minima) {
+    const height = toAxis(2 / sharpness);
+    if (!(height > low && height < high) || drawn.has(height)) continue;
+    drawn.set(height, x);
+    plot.line(plot.x.limits, [height, height], { colour: theme.background, width: 3.5, alpha: 0.8 });
+    plot.line(plot.x.limits, [height, height], { colour: theme.foreground, width: 1.4, dash: [5, 4] });
+    if (named) plot.text(`2/f″(${plain(x, 3)})`, plot.x.limits[1], height, { align: "right", dx: -6, dy: -10, size: 11 });
+  }
+}
+
+function drawPath(plot, theme, { outcome, orbit }, steps, colour) {
+  const rounds = [20, 50, 100, 200].find((n) => n > outcome.step) ?? 200;
+  const shown = outcome.label === "converged" || outcome.label === "diverged" ? rounds : Math.min(steps, 60);
+  const seen = orbit.slice(0, shown + 1).filter((x) => Math.abs(x) < 1e9);
+  plot.x.limits = [0, shown];
+  plot.begin(theme);
+  const ks = seen.map((_, k) => k);
+  plot.line(ks, seen, { colour: theme.regimes["gradient descent"], width: 1.2 });
+  plot.points(ks, seen, { colour, radius: shown > 60 ? 1.8 : 2.5 });
+}
+
+function inWords({ outcome, fate, end }, names, variable, steps) {
+  const { label, step, period } = outcome;
+  const at = `${variable} = ${format(Math.abs(end) < 5e-4 ? 0 : end, 3)}`;
+  const after = `after ${step} step${step === 1 ? "" : "s"}`;
+  if (label === "diverged") return `Diverges, beyond 10⁶ ${after}`;
+  if (label === "periodic") return `Ends in a cycle of ${period} points`;
+  if (label === "bounded") return `Bounded, and has not converged after ${steps} steps`;
+  if (fate < names.length) return `Reaches ${names[fate]}, ${at}, ${after}`;
+  return `Comes to rest at ${at}, which is none of the targets, ${after}`;
+}
+
+// "flat and wide are stable, sharp is not": a target is while one of its minima is.
+function stability(h, minima, names) {
+  const known = names.map((name, i) => [name, minima.filter(([, number]) => number === i)]).filter(([, own]) => own.length);
+  const stable = ([, own]) => own.some(([, , sharpness]) => h * sharpness < 2);
+  const [yes, no] = [known.filter(stable), known.filter((target) => !stable(target))].map((list) => list.map(([name]) => name));
+  if (!known.length) return "";
+  const is = (list) => (list.length === 1 ? "is" : "are");
+  if (!no.length) return `${listed(yes)} ${is(yes)} stable`;
+  if (!yes.length) return `${listed(no)} ${is(no)} unstable`;
+  return `${listed(yes)} ${is(yes)} stable, ${listed(no)} ${is(no)} not`;
+}
+
+function listed(words) {
+  return words.length > 1 ? `${words.slice(0, -1).join(", ")} and ${words.at(-1)}` : words[0];
+}
+
+function sharesInWords(shares, names) {
+  const verbs = [...names.map((name) => `reach ${name}`), "do not converge", "diverge"];
+  const kept = [...shares.slice(0, names.length), ...shares.slice(4)];
+  const parts = kept.map((part, i) => [part, verbs[i]]).filter(([part]) => part > 0);
+  if (parts.length === 1) return `; all starts in view ${parts[0][1]}`;
+  return `; of the starts in view ${listed(parts.map(([part, verb]) => `${percent(part)} ${verb}`))}`;
+}
+
+function percent(part) {
+  if (part < 0.01) return "<1 %";
+  return part > 0.99 ? ">99 %" : `${Math.round(100 * part)} %`;
+}
+
+// A number with so many digits that count, without zeros at the end.
+function plain(value, digits) {
+  return String(Number(value.toPrecision(digits))).replace("-", "−");
+}

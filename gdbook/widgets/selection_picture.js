@@ -1,0 +1,101 @@
+// The selection map as pixels, computed by workers: coarse first. Beside it the shares, which are its rows in order.
+
+import { channels } from "./drawing.js";
+import { Workers } from "./workers.js";
+
+export const SIZE = [480, 320];
+const COARSE = [60, 40];
+
+export class SelectionPicture {
+  constructor(address, timings, changed) {
+    Object.assign(this, { timings, changed });
+    this.workers = new Workers(address, timings, { receive: (piece) => this.receive(piece), finished: changed });
+    [this.map, this.shares] = [0, 1].map(() =>
+      Object.assign(document.createElement("canvas"), { width: SIZE[0], height: SIZE[1] }),
+    );
+    this.fates = new Uint8Array(SIZE[0] * SIZE[1]);
+    this.ordered = new Uint8Array(SIZE[0] * SIZE[1]);
+  }
+
+  // Asks for a new map; whatever is being computed is given up.
+  ask(request) {
+    this.workers.begin();
+    this.missing = COARSE[1];
+    this.waiting = [];
+    this.request = request;
+    this.workers.share({ ...request, sizes: [COARSE, SIZE] });
+  }
+
+  receive(piece) {
+    // the map before stands until the first pass is whole; a quick worker may be further already
+    this.waiting.push(piece);
+    if (piece.columns === COARSE[0]) this.missing -= piece.count;
+    if (this.missing > 0) return;
+    const whole = this.missing === 0;
+    if (whole) {
+      this.missing = -1;
+      this.timings.coarse = this.workers.since;
+      this.shown = this.request;
+      this.waiting.sort((a, b) => a.columns - b.columns);
+    }
+    for (const one of this.waiting) this.keep(one);
+    this.waiting = [];
+    this.painted = undefined;
+    // what is fresh waits a little for company: drawing for every piece would take the time from the workers
+    const now = performance.now();
+    if (whole || now - this.last > 60) {
+      this.last = now;
+      this.changed();
+    }
+  }
+
+  // A piece of the coarse map is enlarged.
+  keep({ columns, first, count, fates }) {
+    const scale = SIZE[0] / columns;
+    for (let row = first * scale; row < (first + count) * scale; row++) {
+      const from = (Math.floor(row / scale) - first) * columns;
+      const ours = this.fates.subarray(row * SIZE[0], (row + 1) * SIZE[0]);
+      for (let i = 0; i < SIZE[0]; i++) ours[i] = fates[from + Math.floor(i / scale)];
+      this.ordered.subarray(row * SIZE[0], (row + 1) * SIZE[0]).set(ours);
+      this.ordered.subarray(row * SIZE[0], (row + 1) * SIZE[0]).sort();
+    }
+  }
+
+  // Brings both canvases up to date with what has arrived; `colours` are those of the fates.
+  paint(theme, colours) {
+    if (this.painted === theme.background) return;
+    this.painted = theme.background;
+    const background = channels(theme.background);
+    const pixels = Uint32Array.from(colours, (colour) => mixed(channels(colour), background));
+    fill(this.map, this.fates, pixels);
+    fill(this.shares, this.ordered, pixels);
+  }
+
+  // How many cells of the map have each fate.
+  counts() {
+    const counts = Array(6).fill(0);
+    for (const fate of this.fates) counts[fate]++;
+    return counts;
+  }
+
+  remove() {
+    this.workers.remove();
+  }
+}
+
+const STRENGTH = 0.75; // lines and points are to be seen on it
+
+function mixed(colour, background) {
+  const [r, g, b] = colour.map((part, i) => Math.round(STRENGTH * part + (1 - STRENGTH) * background[i]));
+  return ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0;
+}
+
+function fill(canvas, fates, pixels) {
+  const { width, height } = canvas;
+  const context = canvas.getContext("2d");
+  const image = context.createImageData(width, height);
+  const all = new Uint32Array(image.data.buffer);
+  for (let row = 0, k = 0; row < height; row++)
+    for (let i = 0, at = (height - 1 - row) * width; i < width; i++, at++, k++) all[at] = pixels[fates[k]];
+  context.putImageData(image, 0, 0);
+}
