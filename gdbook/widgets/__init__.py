@@ -7,6 +7,7 @@ from gdbook.widgets.flow_explorer import FlowExplorer
 from gdbook.widgets.live_figure import LiveFigure
 from gdbook.widgets.multiscale_explorer import MultiscaleExplorer
 from gdbook.widgets.regime_map import RegimeMap
+from gdbook.widgets.selection_explorer import SelectionExplorer
 
 __all__ = [
     "BifurcationExplorer",
@@ -16,4 +17,5 @@ __all__ = [
     "LiveFigure",
     "MultiscaleExplorer",
     "RegimeMap",
+    "SelectionExplorer",
 ]
