@@ -14,6 +14,7 @@ pytest.importorskip("playwright")
 catalogue = gd.catalogue
 WIDGETS = Path(gd.__file__).parent / "widgets"
 FIGURES = {
+    "BalancingExplorer": lambda: gd.widgets.BalancingExplorer(),
     "BifurcationExplorer": lambda: gd.widgets.BifurcationExplorer(catalogue.double_well()),
     "RegimeMap": lambda: gd.widgets.RegimeMap(),
     "DescentExplorer1D": lambda: gd.widgets.DescentExplorer1D(

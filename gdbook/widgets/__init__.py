@@ -1,5 +1,6 @@
 """Live figures: the same objective under the reader's hand in JupyterLab and in the plain site."""
 
+from gdbook.widgets.balancing_explorer import BalancingExplorer
 from gdbook.widgets.bifurcation_explorer import BifurcationExplorer
 from gdbook.widgets.descent_explorer_1d import DescentExplorer1D
 from gdbook.widgets.descent_explorer_2d import DescentExplorer2D
@@ -10,6 +11,7 @@ from gdbook.widgets.regime_map import RegimeMap
 from gdbook.widgets.selection_explorer import SelectionExplorer
 
 __all__ = [
+    "BalancingExplorer",
     "BifurcationExplorer",
     "DescentExplorer1D",
     "DescentExplorer2D",
