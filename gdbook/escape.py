@@ -157,8 +157,8 @@ def smoothness(objective, limits, samples=2**14):
     Returns
     -------
     float
-        ``inf`` if the gradient jumps, as at the creases of ``Max`` and ``Abs`` and at a boundary
-        that is a crease, or if the Hessian is not bounded.
+        ``inf`` if the gradient jumps, as it does at creases of ``Max`` and ``Abs``, also where they
+        are the border of the box. A Hessian that is not bounded gives ``inf`` or a huge number.
 
     Raises
     ------
@@ -168,8 +168,9 @@ def smoothness(objective, limits, samples=2**14):
 
     Notes
     -----
-    The supremum is searched for in the same way as by `one_point_convexity`. What is found
-    is never above it by more than rounding, but where a jump is reported.
+    The supremum is searched for in the same way as by `one_point_convexity`. What is found is
+    never above it by more than rounding; a jump is a change of the gradient that stays, where the
+    Hessian does not account for it, down to a millionth of the distance between neighbours.
 
     Examples
     --------
