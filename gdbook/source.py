@@ -385,15 +385,7 @@ def javascript_function(name, variables, parameters, expressions, *, kind="array
     }
     <BLANKLINE>
     """
-    printer = _JavaScript()
-    assignments, outputs = program(expressions)
-    names = [printer.doprint(symbol) for symbol in variables]
-    lines = [f"const {local} = _x[{i}];" for i, local in enumerate(names)]
-    lines += [
-        f"const {printer.doprint(symbol)} = _p[{json.dumps(symbol.name)}];" for symbol in parameters
-    ]
-    lines += [f"const {symbol} = {printer.doprint(value)};" for symbol, value in assignments]
-    texts = [printer.doprint(output) for output in outputs]
+    names, lines, texts = _javascript_lines(variables, parameters, expressions, "_x[{}]")
     if kind == "number":
         signature, lines = "_x, _p = parameters", [*lines, f"return {texts[0]};"]
     else:
@@ -424,19 +416,25 @@ def javascript_step(variables, parameters, gradient):
       _x0 = x - _h*(2*L*x);
     }
     """
+    names, lines, texts = _javascript_lines(variables, parameters, gradient, "_x{}")
+    lines += [
+        f"_x{i} = {local} - _h*({text});"
+        for i, (local, text) in enumerate(zip(names, texts, strict=True))
+    ]
+    return "{\n" + "".join(f"  {line}\n" for line in lines) + "}"
+
+
+def _javascript_lines(variables, parameters, expressions, place):
+    """Names of the variables, lines that read and compute, and what is left of the expressions."""
     printer = _JavaScript()
-    assignments, outputs = program(gradient)
+    assignments, outputs = program(expressions)
     names = [printer.doprint(symbol) for symbol in variables]
-    lines = [f"const {local} = _x{i};" for i, local in enumerate(names)]
+    lines = [f"const {local} = {place.format(i)};" for i, local in enumerate(names)]
     lines += [
         f"const {printer.doprint(symbol)} = _p[{json.dumps(symbol.name)}];" for symbol in parameters
     ]
     lines += [f"const {symbol} = {printer.doprint(value)};" for symbol, value in assignments]
-    lines += [
-        f"_x{i} = {local} - _h*({printer.doprint(output)});"
-        for i, (local, output) in enumerate(zip(names, outputs, strict=True))
-    ]
-    return "{\n" + "".join(f"  {line}\n" for line in lines) + "}"
+    return names, lines, [printer.doprint(output) for output in outputs]
 
 
 def glsl_function(name, variables, parameters, expressions):
