@@ -324,15 +324,15 @@ function drawLimits(plot, theme, curve, height) {
 // Along the top: the learning rate in units of one over the sharpness of the start.
 function drawMultiples(plot, theme, sharpness, [low, high], height) {
   const { marks } = fitted(ticks(low * sharpness, high * sharpness, (plot.right - plot.left) / 60));
-  marks.forEach(({ at, text }) => {
+  marks.filter(({ at }) => at > 0).forEach(({ at, text }) => {
     const x = plot.toX(at / sharpness);
     plot.inside((c) => {
       c.fillStyle = theme.foreground;
       c.fillRect(x - 0.75, plot.top, 1.5, 6);
     });
-    if (at > 0 && x > plot.left + 8 && x < plot.right - 62) plot.text(text, at / sharpness, height, { align: "center", dy: 14, size: 11 });
+    if (x > plot.left + 54 && x < plot.right - 12) plot.text(text, at / sharpness, height, { align: "center", dy: 14, size: 11 });
   });
-  plot.text("× 1/L₀", high, height, { align: "right", dx: -4, dy: 14, size: 11 });
+  plot.text("h × L₀:", low, height, { dx: 5, dy: 14, size: 11 });
 }
 
 // The next round number.
