@@ -323,22 +323,6 @@ def test_no_chaos_of_the_network_at_small_learning_rates(rate):
     assert exponents.max() < 1e-3 and np.ptp(weight[-500:], axis=0).max() < 0.02
 
 
-def test_reading_time_is_that_of_the_words(text):
-    prose = re.sub(r"```\{code-cell\}.*?```", "", text.partition("\n---\n")[2], flags=re.S)
-    stated = int(re.search(r"About (\d+) minutes to read", text)[1])
-    assert 130 <= len(prose.split()) / stated <= 180
-
-
-def test_every_figure_has_an_alt_text_and_a_caption(text):
-    cells = re.findall(r"```\{code-cell\}.*?```", text, flags=re.S)
-    drawing = [cell for cell in cells if "plt.show()" in cell]
-    assert len(drawing) == 9
-    for cell in drawing:
-        assert re.search(r"\n    alt: \"[^\"]{60,}\"", cell)
-        assert "caption: |" in cell
-        assert "name: fig-" in cell
-
-
 def test_no_visible_cell_leans_on_a_hidden_one(text):
     cells = re.findall(r"```\{code-cell\} ipython3\n(.*?)```", text, flags=re.S)
     known = set(dir(builtins))
