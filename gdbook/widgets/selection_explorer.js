@@ -56,7 +56,7 @@ export default {
     const path = frame.plot({
       label: "Iterates against the step.",
       x: { limits: [0, 1], label: "step k" },
-      y: { limits: [0, 1], label: `${variable}ₖ` },
+      y: { limits: model.get("limits"), label: `${variable}ₖ` },
     });
     const shares = frame.plot({
       label: "Share of the starts in view that reach each target. Arrow keys move the learning rate.",
@@ -91,10 +91,18 @@ export default {
       move: (px) => frame.set({ start: place(curve.fromX(px)) }),
     });
     frame.keys(curve, (dx, dy) => moveStart(dx + dy));
+    let held; // where the two lines cross, or one of them
+    const move = (x, y) => frame.set({ ...(held !== "rate" && { start: place(x) }), ...(held !== "start" && { learning_rate: rounded(y) }) });
     view.pointer({
-      near: (px, py) => Math.hypot(px - map.toX(frame.get("start")), py - rateOn(map)) < 24,
-      drag: (x, y) => frame.set({ start: place(x), learning_rate: rounded(y) }),
-      tap: (x, y) => frame.set({ start: place(x), learning_rate: rounded(y) }),
+      near: (px, py, touch) => {
+        const [dx, dy] = [Math.abs(px - map.toX(frame.get("start"))), Math.abs(py - rateOn(map))];
+        const inside = px > map.left && px < map.right && py > map.top && py < map.bottom;
+        const line = !touch && inside && Math.min(dx, dy) < 6 && (dx < dy ? "start" : "rate");
+        held = Math.hypot(dx, dy) < 24 ? "both" : line;
+        return Boolean(held);
+      },
+      drag: move,
+      tap: move,
     });
     frame.keys(
       map,
@@ -134,7 +142,7 @@ export default {
       const hues = fateColours(theme, names.length);
       const colour = hues[now.fate];
       picture.paint(theme, hues);
-      [curve.x.limits, map.x.limits, path.y.limits] = [limits, limits, limits];
+      [curve.x.limits, map.x.limits] = [limits, limits];
       map.y.limits = shares.y.limits = rates.map(toAxis);
       const height = toAxis(h);
 
@@ -151,7 +159,7 @@ export default {
       if (view.shows(start, height)) map.handle(start, height, colour);
       view.drawSelection(theme);
 
-      drawPath(path, theme, now, steps, colour);
+      drawPath(path, theme, now, colour);
 
       shares.begin(theme, () => {
         if (picture.shown) shares.picture(picture.shares, [0, 1, ...onAxes(picture.shown).slice(2)]);
@@ -201,7 +209,9 @@ class MapView extends View {
 function followed(maths, start, h, p, steps) {
   const outcome = maths.outcomeOf(maths.step, [start], h, p, steps);
   const orbit = orbitOf(maths.step, start, h, p, outcome.step);
-  return { outcome, orbit, end: orbit.at(-1), fate: maths.fateOf(start, h, p, steps) };
+  const end = orbit.at(-1);
+  const factor = 1 - h * maths.hessian([end], p)[0];
+  return { h, outcome, orbit, end, factor, fate: maths.fateOf(start, h, p, steps) };
 }
 
 // What becomes of all starts in view, and how many of them have each fate.
@@ -286,26 +296,28 @@ function drawThresholds(plot, theme, minima, toAxis, hues, named) {
   }
 }
 
-function drawPath(plot, theme, { outcome, orbit }, steps, colour) {
-  const rounds = [20, 50, 100, 200].find((n) => n > outcome.step) ?? 200;
-  const shown = outcome.label === "converged" || outcome.label === "diverged" ? rounds : Math.min(steps, 60);
+function drawPath(plot, theme, { outcome, orbit }, colour) {
+  const settles = outcome.label === "converged" || outcome.label === "diverged";
+  const shown = (settles && [20, 50].find((n) => n > outcome.step)) || 100;
   const seen = orbit.slice(0, shown + 1).filter((x) => Math.abs(x) < 1e9);
   plot.x.limits = [0, shown];
   plot.begin(theme);
   const ks = seen.map((_, k) => k);
-  plot.line(ks, seen, { colour: theme.regimes["gradient descent"], width: 1.2 });
-  plot.points(ks, seen, { colour, radius: shown > 60 ? 1.8 : 2.5 });
+  plot.line(ks, seen, { colour: theme.regimes["gradient descent"], width: 1, alpha: shown > 50 ? 0.5 : 1 });
+  plot.points(ks, seen, { colour, radius: shown > 50 ? 2 : 2.5 });
 }
 
-function inWords({ outcome, fate, end }, names, variable, steps) {
+function inWords({ h, outcome, fate, end, factor }, names, variable, steps) {
   const { label, step, period } = outcome;
   const at = `${variable} = ${format(Math.abs(end) < 5e-4 ? 0 : end, 3)}`;
   const after = `after ${step} step${step === 1 ? "" : "s"}`;
   if (label === "diverged") return `Diverges, beyond 10⁶ ${after}`;
   if (label === "periodic") return `Ends in a cycle of ${period} points`;
   if (label === "bounded") return `Bounded, and has not converged after ${steps} steps`;
+  if (h === 0) return "Does not move";
+  if (Math.abs(factor) > 1 + 1e-9) return `Rests on an unstable point, ${at}, ${after}`;
   if (fate < names.length) return `Reaches ${names[fate]}, ${at}, ${after}`;
-  return `Comes to rest at ${at}, which is none of the targets, ${after}`;
+  return `Comes to rest at ${at}, at none of the targets, ${after}`;
 }
 
 // "flat and wide are stable, sharp is not": a target is while one of its minima is.

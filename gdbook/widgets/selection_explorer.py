@@ -171,8 +171,8 @@ class SelectionExplorer(LiveFigure):
         chart.set(xlim=ends[:2], ylim=ends[2:])
         chart.set_title(f"learning rate, against start ${variable}_0$", fontsize=9)
 
-        path.plot(orbit.points[:61, 0], ".-", color=COLOURS["gradient descent"], linewidth=1)
-        path.set(xlim=(0, 60), ylim=self.limits)
+        path.plot(orbit.points[:101, 0], ".-", color=COLOURS["gradient descent"], linewidth=1)
+        path.set(xlim=(0, 100), ylim=self.limits)
         for name, colour in zip(
             [*names, "no convergence", "diverges"],
             [*colours[: len(names)], *colours[NONE:]],

@@ -43,7 +43,7 @@ export class SelectionPicture {
     this.painted = undefined;
     // what is fresh waits a little for company: drawing for every piece would take the time from the workers
     const now = performance.now();
-    if (whole || now - this.last > 60) {
+    if (whole || now - this.last > 100) {
       this.last = now;
       this.changed();
     }
@@ -51,13 +51,14 @@ export class SelectionPicture {
 
   // A piece of the coarse map is enlarged.
   keep({ columns, first, count, fates }) {
-    const scale = SIZE[0] / columns;
-    for (let row = first * scale; row < (first + count) * scale; row++) {
-      const from = (Math.floor(row / scale) - first) * columns;
-      const ours = this.fates.subarray(row * SIZE[0], (row + 1) * SIZE[0]);
-      for (let i = 0; i < SIZE[0]; i++) ours[i] = fates[from + Math.floor(i / scale)];
-      this.ordered.subarray(row * SIZE[0], (row + 1) * SIZE[0]).set(ours);
-      this.ordered.subarray(row * SIZE[0], (row + 1) * SIZE[0]).sort();
+    const [width, scale] = [SIZE[0], SIZE[0] / columns];
+    for (let row = 0; row < count; row++) {
+      const at = (first + row) * scale * width; // the lowest row that it fills
+      for (let i = 0, from = row * columns; i < columns; i++)
+        this.fates.fill(fates[from + i], at + i * scale, at + (i + 1) * scale);
+      ordered(this.fates.subarray(at, at + width), this.ordered.subarray(at, at + width));
+      for (const all of [this.fates, this.ordered])
+        for (let copy = 1; copy < scale; copy++) all.copyWithin(at + copy * width, at, at + width);
     }
   }
 
@@ -81,6 +82,14 @@ export class SelectionPicture {
   remove() {
     this.workers.remove();
   }
+}
+
+// The same fates from the lowest to the highest.
+function ordered(fates, found) {
+  const counts = new Uint16Array(6);
+  for (const fate of fates) counts[fate]++;
+  let from = 0;
+  counts.forEach((count, fate) => found.fill(fate, from, (from += count)));
 }
 
 const STRENGTH = 0.75; // lines and points are to be seen on it
