@@ -24,6 +24,9 @@ FIGURES = {
         catalogue.scalar_factorization(), start=(0.3, 2.0), learning_rate=0.5
     ),
     "MultiscaleExplorer": lambda: gd.widgets.MultiscaleExplorer(),
+    "SelectionExplorer": lambda: gd.widgets.SelectionExplorer(
+        catalogue.double_well(), {"left": "x < 0", "right": "x > 0"}, start=0.3
+    ),
     "DescentExplorer2D with a curve": lambda: gd.widgets.DescentExplorer2D(
         catalogue.scalar_factorization(),
         start=(0.3, 2.0),
