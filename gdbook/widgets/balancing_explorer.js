@@ -53,7 +53,8 @@ export default {
       interactive: true,
     });
 
-    let now = {};
+    let known = frame.get("start");
+    let now = ofStart(maths, geometry, known, p); // and later, of the orbit
     const axis = new RateView(frame, gaps, () => now);
     const digits = () => clamp(axis.decimals, 4, 12);
     frame.slider({ name: "learning_rate", label: "Learning rate h", log: true, digits });
@@ -113,11 +114,11 @@ export default {
       ...now,
       curve: { rates: [...curve.rates], kinds: [...curve.kinds].map((kind) => maths.kindNames[kind]), x: [...curve.x], y: [...curve.y] },
     });
-    let [known, asked] = [];
+    let asked;
     frame.draw = (theme) => {
       const { learning_rate: h, start, limits, rate_limits: parts } = frame.state();
-      if (String(start) !== known) now = ofStart(maths, geometry, start, p);
-      known = String(start);
+      if (String(start) !== String(known)) now = ofStart(maths, geometry, start, p);
+      known = start;
       if (now.h !== h) Object.assign(now, ofOrbit(maths, start, h, p));
       const ends = parts.map((part) => part * now.critical);
       if (asked !== JSON.stringify([start, ends])) curve.ask(start, ends, p);
@@ -143,7 +144,7 @@ class RateView extends View {
   }
 
   get limits() {
-    return [...this.plot.x.limits, ...this.plot.y.limits];
+    return [...this.frame.get("rate_limits").map((part) => part * this.known().critical), ...this.plot.y.limits];
   }
 
   // Digits after the point that tell neighbouring pixels apart.
@@ -295,8 +296,7 @@ function drawGaps(plot, theme, { geometry, curve, p, h, flowGap, kind, outcome, 
     c.fillStyle = theme.regimes[lost];
     c.fillRect(Math.max(plot.left, plot.toX(critical)), plot.top, plot.right, plot.bottom);
   });
-  const above = geometry.bound([Math.min(critical, high)], p);
-  if (!(plot.toY(above) < plot.top + 50)) plot.text("unstable", Math.min(critical, high), height, { align: "right", dx: -8, dy: 34, size: 11 });
+  drawUnstable(plot, (rate) => geometry.bound([rate], p), flowGap, Math.min(critical, high));
   plot.line(rates, bound, { colour: theme.foreground, width: 1.4 });
   plot.line(ends, [flowGap, flowGap], { colour: theme.regimes["gradient flow"], width: 2, dash: [7, 4] });
   plot.line([critical, critical], [0, height], { colour: theme.regimes[lost], width: 1.6 });
@@ -305,6 +305,14 @@ function drawGaps(plot, theme, { geometry, curve, p, h, flowGap, kind, outcome, 
   plot.line([h, h], [0, height], { colour: theme.foreground, width: 1.4 });
   const [x, y] = ring();
   plot.handle(plot.fromX(x), plot.fromY(y), theme.regimes[colourOf({ kind, outcome })]);
+}
+
+// A word over the bound, left of some learning rate, where there is room for it.
+function drawUnstable(plot, bound, flowGap, rate) {
+  const crossed = Math.abs(plot.toY(flowGap) - plot.top - 34) < 14;
+  const y = crossed ? plot.toY(flowGap) + 16 : plot.top + 34;
+  const room = plot.toY(bound(plot.fromX(plot.toX(rate) - 64)));
+  if (room > y + 8) plot.text("unstable", rate, plot.y.limits[1], { align: "right", dx: -8, dy: y - plot.top, size: 11 });
 }
 
 function drawLimits(plot, theme, curve, height) {
@@ -346,7 +354,10 @@ function colourOf({ kind, outcome }) {
 }
 
 function inWords({ bound }, p, { h, outcome, kind, limit, gap, flowGap, critical, sharpness, beside }) {
-  const multiple = (rate) => `${format(rate * sharpness, 3)}/L₀`;
+  // so many figures that the two can be told apart
+  const digits = h === critical ? 4 : clamp(2 - Math.floor(Math.log10(Math.abs(h / critical - 1))), 4, 12);
+  const figures = (value) => String(Number(value.toPrecision(digits)));
+  const multiple = (rate) => `${format(rate * sharpness, digits - 1)}/L₀`;
   const place = `h = ${figures(h)} = ${multiple(h)}, critical ${figures(critical)} = ${multiple(critical)}`;
   if (outcome.label === "diverged") return `Diverges, beyond 10⁶ at step ${outcome.step}: ${place}.`;
   if (outcome.label === "periodic") return `Periodic, a cycle of ${outcome.period} points: ${place}.`;
@@ -355,9 +366,4 @@ function inWords({ bound }, p, { h, outcome, kind, limit, gap, flowGap, critical
   if (kind === "unstable") return `Rests on ${at}, which is unstable: ${place}.`;
   const ends = `Converges to ${at}, gap ${format(gap, 3)}; gradient flow’s ${format(flowGap, 3)}, bound ${format(bound([h], p), 3)}`;
   return `${ends}: ${place}${BESIDE[beside !== kind && beside] ?? ""}.`;
-}
-
-// Four significant figures.
-function figures(value) {
-  return String(Number(value.toPrecision(4)));
 }

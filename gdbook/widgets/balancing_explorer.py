@@ -100,11 +100,15 @@ class BalancingExplorer(LiveFigure):
         rates = [SLOWEST / product, FASTEST / product]
         learning_rate = require_inside("learning_rate", learning_rate, *rates)
         limits = view(_around(start, product) if limits is None else limits)
+        self._orbit = gradient_descent(objective, start, learning_rate, STEPS)
+        self._end = self._orbit.points[self._orbit.outcome.step]
+        self._kind = int(_kinds(objective, learning_rate, self._end, self._orbit.outcome.label))
+        self._flow = _flow_limit(start, product)
         worker = (HERE / "balancing_worker.js").read_text(encoding="utf-8")
         super().__init__(
             objective,
             name="Balance of gradient descent on {f}",
-            alt=_description(objective, start, learning_rate, critical),
+            alt=self._description(start, learning_rate, critical),
             texts={
                 "worker": "\n".join([objective.javascript(), outcome.javascript(), worker]),
                 "geometry": _geometry(),
@@ -119,12 +123,45 @@ class BalancingExplorer(LiveFigure):
             _parameters=parameter_values(objective),
         )
 
-    def _draw_still(self, plane, gaps):
-        self._draw_plane(plane)
-        self._draw_gaps(gaps)
+    def _description(self, start, learning_rate, critical):
+        x, y = self._end
+        words = {"converged": f"converges to ({x:.3f}, {y:.3f})", "diverged": "diverges"}
+        becomes = words.get(self._orbit.outcome.label, "stays without converging")
+        return (
+            "Left, the hyperbola of the minima of {f}, with the part where they are stable at "
+            f"learning rate {learning_rate:g} drawn strong, inside the invariant ellipse; gradient "
+            f"descent from ({start[0]:g}, {start[1]:g}) {becomes}, gradient flow goes along an "
+            "arc. Right, the distance of the limit's coordinates against the learning rate: near "
+            "gradient flow's at first, then below a bound that falls, in arcs on both branches by "
+            "turns that get narrower and narrower, and in the end scattered points, up to the "
+            f"critical learning rate {critical:.4g}, beyond which nothing converges."
+        )
 
-    def _draw_plane(self, plane):
-        h, mu, start = self.learning_rate, self.product, np.array(self.start)
+    def _draw_still(self, plane, gaps):
+        self._draw_minima(plane)
+        self._draw_orbit(plane)
+        plane.set(xlim=self.limits[:2], ylim=self.limits[2:], xlabel="", ylabel="")
+        plane.set_title("minima, orbit and limit", fontsize=9)
+        plane.grid(False)
+
+        critical = float(critical_learning_rate(self.start, self.product))
+        curve = _limits(self.objective, self.start, BEYOND * critical)
+        known = curve["gaps"][np.isin(curve["kinds"], list(LIMITS))].max(initial=0)
+        least = 0.1 * self.product**0.5
+        height = _rounded_up(1.08 * max(_gap(self._flow), known, least))
+        self._draw_comparisons(gaps, curve["rates"], critical)
+        _draw_limits(gaps, curve, height)
+        gaps.axvline(self.learning_rate, color=INK, linewidth=1.2)
+        if self._kind in LIMITS:
+            ring = {"color": COLOURS[LIMITS[self._kind]], "markerfacecolor": "white", "zorder": 4}
+            gaps.plot(self.learning_rate, _gap(self._end), "o", markersize=9, **ring)
+        _draw_multiples(gaps, BEYOND * critical, float(self.objective.sharpness(self.start)))
+        gaps.set(xlim=(0, BEYOND * critical), ylim=(0, height), xlabel="", ylabel="")
+        gaps.set_title(r"gap $|x_\infty - y_\infty|$ against learning rate", fontsize=9)
+
+    def _draw_minima(self, plane):
+        """Both branches, strong where they are stable, in the invariant ellipse."""
+        h, mu = self.learning_rate, self.product
         rim = InvariantEllipse(h, mu).points(np.linspace(0, 2 * np.pi, 361)).T
         plane.fill(*rim, color=COLOURS["stable" if h * mu < 1 else "chaotic"], alpha=0.07)
         plane.plot(*rim, color=INK, linewidth=1.2)
@@ -135,45 +172,31 @@ class BalancingExplorer(LiveFigure):
             plane.plot(*branch, color="0.6", linewidth=1)
             stable = h * self.objective.sharpness(branch.T) <= 2
             plane.plot(*branch[:, stable], color=colour, linewidth=4, solid_capstyle="round")
-        orbit = gradient_descent(self.objective, start, h, STEPS)
-        flow = _flow_limit(start, mu)
-        plane.plot(*_flow_path(start, flow).T, color=COLOURS["gradient flow"], linewidth=2)
-        plane.plot(*flow, "o", color=COLOURS["gradient flow"], markersize=6)
-        first = orbit.points[: DRAWN + 1].T
-        plane.plot(*first, ".-", color=COLOURS["gradient descent"], linewidth=1.1, markersize=5)
-        if orbit.outcome.label == "converged":
-            end = orbit.points[orbit.outcome.step]
-            colour = COLOURS["target 1" if end[0] > 0 else "target 2"]
-            plane.plot(*end, "o", color=colour, markersize=10, markeredgecolor=INK)
-        plane.plot(*start, "o", markersize=9, color=INK, markerfacecolor="white")
-        plane.set(xlim=self.limits[:2], ylim=self.limits[2:], xlabel="", ylabel="")
-        plane.set_title("minima, orbit and limit", fontsize=9)
-        plane.grid(False)
 
-    def _draw_gaps(self, axes):
-        h, mu = self.learning_rate, self.product
-        critical = float(critical_learning_rate(self.start, mu))
-        curve = _limits(self.objective, self.start, BEYOND * critical)
-        flow = _gap(_flow_limit(self.start, mu))
-        limits = curve["gaps"][np.isin(curve["kinds"], list(LIMITS))]
-        height = _rounded_up(1.08 * max(flow, limits.max(initial=0), 0.1 * mu**0.5))
-        rates = curve["rates"]
+    def _draw_orbit(self, plane):
+        """Gradient flow's arc and gradient descent's steps, each with its limit."""
+        orange, blue = COLOURS["gradient flow"], COLOURS["gradient descent"]
+        plane.plot(*_flow_path(self.start, self._flow).T, color=orange, linewidth=2)
+        plane.plot(*self._flow, "o", color=orange, markersize=6)
+        first = self._orbit.points[: DRAWN + 1].T
+        plane.plot(*first, ".-", color=blue, linewidth=1.1, markersize=5)
+        if self._kind in LIMITS:
+            (x, y), colour = self._end, COLOURS[LIMITS[self._kind]]
+            plane.plot([x, y], [y, y], color=INK, linewidth=1.6)
+            plane.plot(x, y, "o", color=colour, markersize=10, markeredgecolor=INK)
+        plane.plot(*self.start, "o", markersize=9, color=INK, markerfacecolor="white")
+
+    def _draw_comparisons(self, axes, rates, critical):
+        """The bound, gradient flow's gap and the critical learning rate."""
+        mu = self.product
         bound = _BOUND.value(np.stack([rates, np.full_like(rates, mu)], axis=-1))
         axes.fill_between(rates, np.where(rates * mu < 1, bound, 0), 1e9, color="0.5", alpha=0.12)
         axes.plot(rates, bound, color=INK, linewidth=1.2)
-        axes.axhline(flow, color=COLOURS["gradient flow"], linestyle="--", linewidth=1.6)
-        axes.axvspan(critical, rates[-1], color=COLOURS["diverged"], alpha=0.1, linewidth=0)
-        axes.axvline(critical, color=COLOURS["diverged"], linewidth=1.4)
-        runs, dots = _curve_and_dots(curve["kinds"], curve["gaps"], height)
-        for first, last in runs:
-            part = slice(first, last + 1)
-            colour = _kind_colour(curve["kinds"][first])
-            axes.plot(rates[part], curve["gaps"][part], color=colour, linewidth=2)
-        colours = [_kind_colour(curve["kinds"][j]) for j in dots]
-        axes.scatter(rates[dots], curve["gaps"][dots], s=2, c=colours, linewidths=0, zorder=3)
-        axes.axvline(h, color=INK, linewidth=1.2)
-        axes.set(xlim=(0, BEYOND * critical), ylim=(0, height), xlabel="", ylabel="")
-        axes.set_title(r"gap $|x_\infty - y_\infty|$ against learning rate", fontsize=9)
+        flow = {"color": COLOURS["gradient flow"], "linestyle": "--", "linewidth": 1.6}
+        axes.axhline(_gap(self._flow), **flow)
+        lost = COLOURS["diverged" if critical * mu < 1 else "chaotic"]
+        axes.axvspan(critical, rates[-1], color=lost, alpha=0.1, linewidth=0)
+        axes.axvline(critical, color=lost, linewidth=1.4)
 
 
 def _geometry():
@@ -225,13 +248,20 @@ def _flow_path(start, end):
 def _limits(objective, start, top, count=COUNT, steps=STEPS):
     """Learning rates up to `top`, and the gaps and the kinds of their limits."""
     rates = top * (np.arange(count) + 0.5) / count
-    ends = descend_many(objective, start, rates, steps, keep=("points", "steps"), progress=False)
-    x, y = ends.points.T
+    ends = descend_many(objective, start, rates, steps, keep="points", progress=False)
+    kinds = _kinds(objective, rates, ends.points, np.take(outcome.LABELS, ends.labels))
     with np.errstate(all="ignore"):
-        unstable = ~(x * y > 0) | (rates * objective.sharpness(ends.points) > 2 + 1e-9)
-        gaps = np.abs(x - y)
-    kinds = np.select([ends.diverged, ~ends.converged, unstable, x > 0], [3, 0, 4, 1], default=2)
-    return {"rates": rates, "gaps": gaps, "kinds": kinds}
+        return {"rates": rates, "gaps": np.abs(ends.points @ [1, -1]), "kinds": kinds}
+
+
+def _kinds(objective, rates, ends, labels):
+    """What `kindOf` of balancing_worker.js gives: 1 and 2 for limits on the branches."""
+    labels = np.asarray(labels)
+    x, y = np.moveaxis(ends, -1, 0)
+    with np.errstate(all="ignore"):
+        unstable = ~(x * y > 0) | (rates * objective.sharpness(ends) > 2 + 1e-9)
+    cases = [labels == "diverged", labels != "converged", unstable, x > 0]
+    return np.select(cases, [3, 0, 4, 1], default=2)
 
 
 def _curve_and_dots(kinds, gaps, height):
@@ -254,22 +284,23 @@ def _curve_and_dots(kinds, gaps, height):
     return runs, dots
 
 
-def _kind_colour(kind):
-    return COLOURS[LIMITS[int(kind)]]
+def _draw_limits(axes, curve, height):
+    """Curves, and single points where the limit jumps."""
+    rates, gaps, kinds = (curve[name] for name in ("rates", "gaps", "kinds"))
+    colours = np.array([COLOURS[LIMITS.get(kind, "edge")] for kind in kinds])
+    runs, dots = _curve_and_dots(kinds, gaps, height)
+    for first, last in runs:
+        part = slice(first, last + 1)
+        axes.plot(rates[part], gaps[part], color=colours[first], linewidth=2)
+    axes.scatter(rates[dots], gaps[dots], s=2, c=colours[dots], linewidths=0, zorder=3)
 
 
-def _description(objective, start, learning_rate, critical):
-    orbit = gradient_descent(objective, start, learning_rate, STEPS)
-    if orbit.outcome.label == "converged":
-        x, y = orbit.points[orbit.outcome.step]
-        words = f"converges to ({x:.3f}, {y:.3f})"
-    else:
-        words = "diverges" if orbit.outcome.label == "diverged" else "stays without converging"
-    return (
-        "Left, the hyperbola of the minima of {f}, with the part where they are stable at learning "
-        f"rate {learning_rate:g} drawn strong, inside the invariant ellipse; gradient descent from "
-        f"({start[0]:g}, {start[1]:g}) {words}, gradient flow goes along an arc. Right, the "
-        "distance of the limit's coordinates against the learning rate: near gradient flow's at "
-        "first, then below a bound that falls, in the end scattered points on both branches, up to "
-        f"the critical learning rate {critical:.4g}, beyond which nothing converges."
-    )
+def _draw_multiples(axes, top, sharpness):
+    """Along the top, the learning rate in units of one over the sharpness of the start."""
+    marks = np.arange(1, top * sharpness, max(1, top * sharpness // 5))
+    along = axes.get_xaxis_transform()
+    axes.vlines(marks / sharpness, 0.98, 1, color=INK, transform=along)
+    for mark in marks:
+        words = rf"${mark:g}/L_0$" if mark == marks[0] else f"{mark:g}"
+        place = (mark / sharpness, 0.945)
+        axes.annotate(words, place, xycoords=along, ha="center", va="center", fontsize=8)
