@@ -3,10 +3,18 @@
 show
     Open a page with one live figure, ``show(figure, width=1000, shared="#live-1?...")``.
     When the test ends, nothing may have gone wrong on it.
+node
+    Run a script in Node beside the modules of the figures, ``node(script, data, worker=text)``.
 """
+
+import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
+import gdbook
 from tests.figure_page import ADDRESS, PAGE, START
 
 
@@ -48,3 +56,34 @@ def show(browser):
     for context in contexts:
         context.close()
     assert problems == []
+
+
+@pytest.fixture
+def node(tmp_path):
+    """Run a script in Node: it gets `data` and leaves plain data in `result`.
+
+    It may import the modules of the figures, as ``./drawing.js``, and every text that is given by
+    name, ``worker=text`` as ``./worker.mjs``.
+    """
+    driver = Path(pytest.importorskip("playwright").__file__).parent / "driver"
+    program = driver / ("node.exe" if sys.platform == "win32" else "node")
+
+    def run(script, data, **texts):
+        for path in (Path(gdbook.__file__).parent / "widgets").glob("*.js"):
+            (tmp_path / path.name).write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
+        for name, text in texts.items():
+            (tmp_path / f"{name}.mjs").write_text(text, encoding="utf-8")
+        (tmp_path / "package.json").write_text('{"type": "module"}')
+        (tmp_path / "data.json").write_text(json.dumps(data))
+        (tmp_path / "main.mjs").write_text(
+            'import { readFileSync, writeFileSync } from "node:fs";\n'
+            'const data = JSON.parse(readFileSync("data.json", "utf8"));\n'
+            f"{script}\n"
+            'writeFileSync("result.json", JSON.stringify(result));\n'
+            "process.exit(0);\n",  # a module may have left a worker or a timer
+            encoding="utf-8",
+        )
+        subprocess.run([program, "main.mjs"], cwd=tmp_path, check=True, timeout=120)
+        return json.loads((tmp_path / "result.json").read_text())
+
+    return run

@@ -1,6 +1,5 @@
 """Modified fields, exact series, trees: closed forms first, then the numbers of the chapters."""
 
-import json
 import os
 import pickle
 import subprocess
@@ -252,25 +251,17 @@ class TestEvaluate:
         again = pickle.loads(pickle.dumps(field)).evaluate([1.0, 2.0], 0.1)
         np.testing.assert_array_equal(before, again)
 
-    def test_javascript_computes_the_same(self, tmp_path):
-        from playwright._impl._driver import compute_driver_executable
-
+    def test_javascript_computes_the_same(self, node):
         f = gd.catalogue.scalar_factorization(1.25)
         field = gd.modified_field(f, 3)
         points = np.random.default_rng(1).normal(size=(50, 2))
-        (tmp_path / "field.mjs").write_text(field.javascript(), encoding="utf-8")
-        (tmp_path / "run.mjs").write_text(
-            'import * as field from "./field.mjs";\n'
-            f"const points = {json.dumps(points.tolist())};\n"
-            "console.log(JSON.stringify([field.variables, field.parameters, field.order,\n"
-            "  points.map(x => field.coefficients(x))]));\n",
-            encoding="utf-8",
+        variables, parameters, order, values = node(
+            """
+            import { coefficients, order, parameters, variables } from "./field.mjs";
+            const result = [variables, parameters, order, data.map((x) => coefficients(x))];""",
+            points.tolist(),
+            field=field.javascript(),
         )
-        node = compute_driver_executable()[0]
-        run = subprocess.run(
-            [node, tmp_path / "run.mjs"], capture_output=True, text=True, check=True
-        )
-        variables, parameters, order, values = json.loads(run.stdout)
         assert (variables, order) == (["x", "y"], 3)
         assert list(parameters.values()) == [1.25]
         values = np.array(values).reshape(50, 4, 2)

@@ -2,7 +2,6 @@
 
 import functools
 import json
-import subprocess
 import warnings
 
 import numpy as np
@@ -11,7 +10,6 @@ import pytest
 import gdbook as gd
 from gdbook.widgets import balancing_explorer as module
 from tests.figure_page import picture, state, status, work_meter
-from tests.test_widgets import NODE, WIDGETS
 
 factorization = gd.catalogue.scalar_factorization
 critical_rate = gd.factorization.critical_learning_rate
@@ -25,31 +23,14 @@ def explorer(*arguments, **settings):
 
 
 @pytest.fixture
-def node(tmp_path):
-    """Run a script in Node beside the figure's modules; it leaves plain data in `result`."""
-
-    def run(script, data):
-        for name, text in explorer()._texts.items():
-            (tmp_path / f"{name}.js").write_text(text, encoding="utf-8")
-        for name in ("balancing_curve.js", "workers.js"):
-            text = (WIDGETS / name).read_text(encoding="utf-8")
-            (tmp_path / name).write_text(text, encoding="utf-8")
-        (tmp_path / "package.json").write_text('{"type": "module"}')
-        (tmp_path / "data.json").write_text(json.dumps(data))
-        (tmp_path / "main.js").write_text(
-            'import { readFileSync, writeFileSync } from "node:fs";\n'
-            'import * as worker from "./worker.js";\n'
-            'import * as geometry from "./geometry.js";\n'
-            'import { curveAndDots } from "./balancing_curve.js";\n'
-            'const data = JSON.parse(readFileSync("data.json", "utf8"));\n'
-            f"{script}\n"
-            'writeFileSync("result.json", JSON.stringify(result));\n',
-            encoding="utf-8",
-        )
-        subprocess.run([NODE, "main.js"], cwd=tmp_path, check=True, timeout=120)
-        return json.loads((tmp_path / "result.json").read_text())
-
-    return run
+def node(node):
+    """Run a script in Node beside the figure's modules."""
+    modules = """
+        import * as worker from "./worker.mjs";
+        import * as geometry from "./geometry.mjs";
+        import { curveAndDots } from "./balancing_curve.js";
+    """
+    return lambda script, data: node(modules + script, data, **explorer()._texts)
 
 
 # The browser's numbers are the package's

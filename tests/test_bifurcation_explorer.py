@@ -5,14 +5,12 @@ import functools
 import json
 import re
 import struct
-import subprocess
 
 import numpy as np
 import pytest
 
 import gdbook as gd
 from tests.figure_page import picture, state, status, work_meter
-from tests.test_widgets import NODE
 
 catalogue = gd.catalogue
 SQRT5 = 5**0.5
@@ -41,22 +39,12 @@ def worker():
 
 
 @pytest.fixture
-def node(tmp_path, worker):
-    """Run a script in Node on the worker of an objective; it leaves plain data in `result`."""
+def node(node, worker):
+    """Run a script in Node on the worker of an objective."""
 
     def run(script, data, name="double_well"):
-        (tmp_path / "worker.mjs").write_text(worker[1][name], encoding="utf-8")
-        (tmp_path / "data.json").write_text(json.dumps(data))
-        (tmp_path / "main.mjs").write_text(
-            'import { readFileSync, writeFileSync } from "node:fs";\n'
-            'import * as worker from "./worker.mjs";\n'
-            'const data = JSON.parse(readFileSync("data.json", "utf8"));\n'
-            f"{script}\n"
-            'writeFileSync("result.json", JSON.stringify(result));\n',
-            encoding="utf-8",
-        )
-        subprocess.run([NODE, "main.mjs"], cwd=tmp_path, check=True, timeout=120)
-        return json.loads((tmp_path / "result.json").read_text())
+        script = f'import * as worker from "./worker.mjs";\n{script}'
+        return node(script, data, worker=worker[1][name])
 
     return run
 

@@ -1,8 +1,5 @@
 """The live figure of two scales: its laws against the package, its words, its buttons."""
 
-import json
-import subprocess
-
 import numpy as np
 import pytest
 
@@ -11,40 +8,15 @@ import gdbook as gd
 pytest.importorskip("playwright")
 
 from tests.figure_page import picture, state, status, work_meter
-from tests.test_widgets import MODULES, NODE
 
 PARABOLA = gd.Objective("x^2/2", "x")
 TILTED = gd.Objective("(x^2 - 1)^2/4 + x/20", "x")
 TWO_WELLS = gd.Objective("4*(x^2 - 1)^2", "x")  # the hill between them is too steep
 
 
-@pytest.fixture
-def node(tmp_path):
-    """Run a script in Node beside the modules, the formulas `macro` and `worker`."""
-
-    def run(script, data, **texts):
-        for path in MODULES:
-            (tmp_path / path.name).write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
-        for name, text in texts.items():
-            (tmp_path / f"{name}.js").write_text(text, encoding="utf-8")
-        (tmp_path / "package.json").write_text('{"type": "module"}')
-        (tmp_path / "data.json").write_text(json.dumps(data))
-        (tmp_path / "main.js").write_text(
-            'import { readFileSync, writeFileSync } from "node:fs";\n'
-            'const data = JSON.parse(readFileSync("data.json", "utf8"));\n'
-            f"{script}\n"
-            'writeFileSync("result.json", JSON.stringify(result));\nprocess.exit(0);\n',
-            encoding="utf-8",
-        )
-        subprocess.run([NODE, "main.js"], cwd=tmp_path, check=True, timeout=120)
-        return json.loads((tmp_path / "result.json").read_text())
-
-    return run
-
-
 LAWS = """
 import * as map from "./random_map.js";
-import { step, value } from "./macro.js";
+import { step, value } from "./macro.mjs";
 const { limits, rate, cells, start } = data;
 const centres = map.centresOf(limits, cells);
 const means = centres.map((x) => step([x], rate)[0]);
@@ -119,7 +91,7 @@ def test_the_law_is_that_of_the_well_of_the_start(start, side, node):
 def test_the_walk_of_the_worker_is_gradient_descent(node):
     figure = gd.widgets.MultiscaleExplorer(learning_rate=0.02, scale=0.01)
     script = """
-    import { newWalk, advance } from "./worker.js";
+    import { newWalk, advance } from "./worker.mjs";
     const walk = newWalk(data);
     for (const until of [30, 31, 200]) advance(walk, until);
     const result = { ...walk, counts: [...walk.counts], x: [...walk.x] };"""
