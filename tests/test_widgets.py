@@ -17,14 +17,9 @@ from gdbook.outcome import javascript as outcome_javascript
 from gdbook.plots import COLOURS
 from gdbook.widgets import descent_explorer_2d
 
-playwright = pytest.importorskip("playwright")
+pytest.importorskip("playwright")
 
 WIDGETS = Path(gd.__file__).parent / "widgets"
-NODE = (
-    Path(playwright.__file__).parent
-    / "driver"
-    / ("node.exe" if sys.platform == "win32" else "node")
-)
 MODULES = sorted(WIDGETS.glob("*.js"))
 CATALOGUE = {name: getattr(gd.catalogue, name)() for name in gd.catalogue.__all__}
 RATIONAL = [
@@ -34,31 +29,6 @@ RATIONAL = [
 ]
 # Where something happens: lengths and learning rates other than of the order of one.
 UNITS = {"sharp_and_flat_1d": (6, 1 / 40)}
-
-
-@pytest.fixture
-def node(tmp_path):
-    """Run a script in Node beside modules: it gets `data` and leaves plain data in `result`."""
-
-    def run(script, data, **modules):
-        for name, text in modules.items():
-            (tmp_path / f"{name}.mjs").write_text(text, encoding="utf-8")
-        for path in MODULES:
-            (tmp_path / path.name).write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
-        (tmp_path / "package.json").write_text('{"type": "module"}')
-        (tmp_path / "data.json").write_text(json.dumps(data))
-        (tmp_path / "main.mjs").write_text(
-            'import { readFileSync, writeFileSync } from "node:fs";\n'
-            'const data = JSON.parse(readFileSync("data.json", "utf8"));\n'
-            f"{script}\n"
-            'writeFileSync("result.json", JSON.stringify(result));\n'
-            "process.exit(0);\n",
-            encoding="utf-8",
-        )
-        subprocess.run([NODE, "main.mjs"], cwd=tmp_path, check=True, timeout=120)
-        return json.loads((tmp_path / "result.json").read_text())
-
-    return run
 
 
 def floats(nested):
@@ -585,6 +555,121 @@ def test_the_still_has_the_basins_of_the_live_picture(node):
     np.testing.assert_allclose(rows[0, 0], strength * first + 1 - strength)  # lower left
 
 
+PITS = {"flat": "x^2 + y^2 < 1", "sharp": "(abs(x) > 1) & (abs(y) > 1)"}
+BRANCHES = {"positive": "(x > 0) & (x*y > mu/2)", "negative": "x < 0"}
+TARGETS = [
+    ("sharp_and_flat_2d", PITS, 4, 0.005, 1000),
+    ("sharp_and_flat_2d", PITS, 4, 0.018, 1000),
+    ("sharp_and_flat_2d", PITS, 4, 0.02, 1000),
+    ("sharp_and_flat_2d", PITS, 4, 0.021, 600),
+    ("sharp_and_flat_2d", {"flat": [0, 0], "sharp": [1.4704874306, 1.4704874306]}, 4, 0.018, 1000),
+    ("scalar_factorization", BRANCHES, 2.5, 0.5, 200),
+    ("scalar_factorization", {"right": "x >= 1", "mu": "Eq(mu, 1)"}, 2.5, 1.6, 300),
+    ("scalar_factorization", {"balanced": [1, 1], "nowhere": "x > 9"}, 2.5, 0.9, 600),
+]
+
+
+@pytest.mark.parametrize("name, targets, reach, rate, steps", TARGETS)
+def test_the_basins_of_targets_are_those_of_the_package(name, targets, reach, rate, steps, node):
+    """In the worker's picture and in the still."""
+    objective, limits = getattr(gd.catalogue, name)(), [-reach, reach, -reach, reach]
+    figure = gd.widgets.DescentExplorer2D(
+        objective,
+        learning_rate=rate,
+        limits=limits,
+        largest_learning_rate=2,
+        targets=targets,
+        basin_steps=steps,
+    )
+    p = {key: float(value) for key, value in objective.parameters.items()}
+    result = node(
+        """
+        import { basinRows } from "./worker.mjs";
+        const rows = [[0, 50], [50, 110]].map((some) => basinRows(data, 160, ...some));
+        const result = {
+          labels: rows.flatMap((row) => [...row.labels]),
+          steps: rows.flatMap((row) => [...row.steps]),
+        };""",
+        {"limits": limits, "learningRate": rate, "p": p, "steps": steps},
+        worker=figure._texts["worker"],
+    )
+    places = (np.arange(160) + 0.5) / 160 * 2 * reach - reach
+    starts = np.stack(np.meshgrid(places, places), axis=-1)
+    found = gd.descend_many(objective, starts, rate, steps, targets=targets, progress=False)
+    expected = np.where(found.reached < 0, found.labels, 4 + found.reached)
+    np.testing.assert_array_equal(result["labels"], expected)
+    np.testing.assert_array_equal(result["steps"], found.steps)
+    assert len(np.unique(expected)) > 1 and (found.reached >= 0).any()
+    colours = [COLOURS[key] for key in ("chaotic", "diverged", "chaotic", "chaotic")]
+    colours += [COLOURS["target 1"], COLOURS["target 2"]]
+    full = np.array([[int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)] for c in colours])[expected]
+    strength = (0.4 + 0.3 * np.exp(-5 * found.steps / steps))[:, np.newaxis]
+    drawn = descent_explorer_2d._painted(figure._fate, steps, list(targets))
+    np.testing.assert_allclose(drawn.reshape(-1, 3), strength * full + 1 - strength, atol=1e-12)
+
+
+def test_python_and_the_browser_paint_basins_alike(node):
+    result = node(
+        """
+        import { LABEL_COLOURS, STRENGTHS, basinColours } from "./basin_picture.js";
+        const colours = [0, 1, 4].map(basinColours);
+        const result = { colours, labels: Object.keys(LABEL_COLOURS), strengths: STRENGTHS };""",
+        None,
+    )
+    assert tuple(result["labels"]) == gd.outcome.LABELS
+    assert result["strengths"] == {k: list(v) for k, v in descent_explorer_2d.STRENGTHS.items()}
+    labels = list(descent_explorer_2d.LABEL_COLOURS)
+    assert result["colours"] == [labels, *(descent_explorer_2d._basin_colours(n) for n in (1, 4))]
+
+
+def test_targets_are_told():
+    pits = gd.catalogue.sharp_and_flat_2d()
+    told = {
+        0.005: "light blue where they reach “sharp” and purple where they reach none in 1000 steps",
+        0.018: "green where they reach “flat” and light blue where they reach “sharp”;",
+        0.021: "green where they reach “flat” and purple where they reach none in 1000 steps;",
+    }
+    stills = set()
+    for rate, words in told.items():
+        figure = gd.widgets.DescentExplorer2D(
+            pits, learning_rate=rate, limits=(-4, 4, -4, 4), targets=PITS, basin_steps=1000
+        )
+        assert f"behind them the starts, {words}" in figure._alt
+        stills.add(figure._still)
+    assert len(stills) == 3
+    figure = gd.widgets.DescentExplorer2D(
+        gd.catalogue.scalar_factorization(), learning_rate=0.5, targets={"set {x}": "x > 0"}
+    )
+    assert (
+        "green where they reach “set {x}”, purple where they reach none in 200 steps and vermilion "
+        "where they diverge; right" in figure._alt
+    )
+
+
+def test_formulas_agree_on_creases(node):
+    """Where a branch begins, which no random point meets: the same bits."""
+    objectives = [gd.catalogue.sharp_and_flat_2d(printed) for printed in (False, True)]
+    edges = [-2.0, -1.5, -1.0, -0.5, -0.0, 0.0, 0.25, 1.0, 1.75, 2.0, 3.0]
+    points = [[x, y] for x in edges for y in edges]
+    for objective in objectives:
+        result = node(
+            """
+            import { gradient, hessian, step, value } from "./formula.mjs";
+            const all = (x) => [value(x), ...gradient(x), ...hessian(x), ...step(x, 0.02)];
+            const result = data.map(all);""",
+            points,
+            formula=objective.javascript(),
+        )
+        gradient = objective.gradient(points)
+        rows = [
+            objective.value(points)[:, np.newaxis],
+            gradient,
+            objective.hessian(points).reshape(-1, 4),
+            points - 0.02 * gradient,
+        ]
+        np.testing.assert_array_equal(floats(result), np.concatenate(rows, axis=1))
+
+
 def test_poles_and_holes_in_view():
     for formula in ("log(x) + 1/y", "log(x)/y^2 + 1/(x - y)", "sqrt(x - 2) + y^2"):
         for rate in (None, 0.3):
@@ -699,6 +784,12 @@ def test_smoothness_is_the_sharpness_where_the_objective_is_lowest():
             "in words, not ''",
         ),
         (lambda w, c: w.DescentExplorer2D(c.quadratic_bowl(), limits=(0, 1e5, 0, 1)), "10000"),
+        (lambda w, c: w.DescentExplorer2D(c.quadratic_bowl(), targets={}), "targets.*1 to 4"),
+        (lambda w, c: w.DescentExplorer2D(c.quadratic_bowl(), targets=["x > 0"]), "targets.*map"),
+        (lambda w, c: w.DescentExplorer2D(c.quadratic_bowl(), targets={"a": "z > 0"}), "'a'.*z"),
+        (lambda w, c: w.DescentExplorer2D(c.quadratic_bowl(), targets={"a": [1]}), "'a'"),
+        (lambda w, c: w.DescentExplorer2D(c.quadratic_bowl(), basin_steps=0), "basin_steps"),
+        (lambda w, c: w.DescentExplorer2D(c.quadratic_bowl(), basin_steps=10**5), "10000"),
         (lambda w, c: w.MultiscaleExplorer(limits=(-1e4, 1e4)), "limits must be at most 282.8"),
         (
             lambda w, c: w.DescentExplorer2D(gd.Objective("x^2 + h^2", "x h"), curves={"a": "x"}),

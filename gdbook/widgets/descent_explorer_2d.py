@@ -27,7 +27,6 @@ __all__ = ["DescentExplorer2D"]
 
 MOST_BASIN_STEPS = 10000
 LABEL_COLOURS = ("stable", "diverged", "periodic", "chaotic")  # as in basin_picture.js
-TARGET_WORDS = ("green", "light blue", "orange", "yellow")
 STRENGTHS = {"outcomes": (0.2, 0.4), "targets": (0.4, 0.3)}  # as in basin_picture.js
 
 
@@ -139,7 +138,9 @@ class DescentExplorer2D(LiveFigure):
         learning_rate = require_inside("learning_rate", learning_rate, 0, largest)
         basin_steps = natural(basin_steps, "basin_steps", 1)
         basin_steps = int(require_inside("basin_steps", basin_steps, 1, MOST_BASIN_STEPS))
-        targets = {} if targets is None else reached.targets_of(targets, objective)
+        if targets is not None:
+            reached.targets_of(targets, objective)  # refuses what is no target
+        targets = targets or {}
         self._fate = descend_many(
             objective,
             _grid(limits, 160),
@@ -358,15 +359,21 @@ def _painted(fate, steps, targets):
     """
     from matplotlib.colors import to_rgb
 
-    names, numbers = LABEL_COLOURS, fate.labels
+    numbers = fate.labels
     if targets:
-        names = [name if name == "diverged" else "chaotic" for name in names]
-        names += [f"target {i + 1}" for i in range(len(targets))]
         numbers = np.where(fate.reached < 0, numbers, len(LABEL_COLOURS) + fate.reached)
-    colours = np.array([to_rgb(COLOURS[name]) for name in names])
+    colours = np.array([to_rgb(COLOURS[name]) for name in _basin_colours(len(targets))])
     late, early = STRENGTHS["targets" if targets else "outcomes"]
     strength = late + early * np.exp(-fate.steps[:, np.newaxis] / (steps / 5))
     return (1 - strength * (1 - colours[numbers])).reshape(*fate.shape, 3)
+
+
+def _basin_colours(targets):
+    """Names of colours for the labels, and for so many targets, as in basin_picture.js."""
+    if not targets:
+        return list(LABEL_COLOURS)
+    others = [name if name == "diverged" else "chaotic" for name in LABEL_COLOURS]
+    return others + [f"target {i + 1}" for i in range(targets)]
 
 
 def _in_words(fate, steps, targets):
@@ -379,7 +386,7 @@ def _in_words(fate, steps, targets):
     }
     if targets:
         numbers = np.bincount(fate.reached + 1, minlength=1 + len(targets))
-        pairs = zip(TARGET_WORDS, targets, numbers[1:], strict=False)
+        pairs = zip(reached.COLOUR_WORDS, targets, numbers[1:], strict=False)
         colours = {f"{colour} where they reach “{name}”": count for colour, name, count in pairs}
         none = numbers[0] - counts["diverged"]
         colours[f"purple where they reach none in {steps} steps"] = none
