@@ -152,9 +152,10 @@ export default {
       map.begin(theme, () => {
         if (picture.shown) map.picture(picture.map, onAxes(picture.shown));
       });
-      drawThresholds(map, theme, minima, toAxis, hues, true);
+      drawThresholds(map, theme, minima, toAxis);
       map.line(limits, [height, height], { colour: theme.foreground, width: 1.2 });
       map.line([start, start], map.y.limits, { colour: theme.foreground, width: 1.2 });
+      nameThresholds(map, minima, toAxis, height);
       if (now.outcome.label === "converged") map.points([now.end], [height], { colour, radius: 5 });
       if (view.shows(start, height)) map.handle(start, height, colour);
       view.drawSelection(theme);
@@ -164,7 +165,7 @@ export default {
       shares.begin(theme, () => {
         if (picture.shown) shares.picture(picture.shares, [0, 1, ...onAxes(picture.shown).slice(2)]);
       });
-      drawThresholds(shares, theme, minima, toAxis, hues, false);
+      drawThresholds(shares, theme, minima, toAxis);
       shares.line([0, 1], [height, height], { colour: theme.foreground, width: 1.2 });
       if (view.shows(limits[0], height)) shares.handle(1, height, theme.foreground);
 
@@ -283,17 +284,27 @@ function drawStrip(plot, fates, hues) {
 }
 
 // Dashed where a minimum loses its stability, at h = 2/f″.
-function drawThresholds(plot, theme, minima, toAxis, hues, named) {
-  const [low, high] = plot.y.limits;
-  const drawn = new Map();
-  for (const [x, number, sharpness] of minima) {
-    const height = toAxis(2 / sharpness);
-    if (!(height > low && height < high) || drawn.has(height)) continue;
-    drawn.set(height, x);
+function drawThresholds(plot, theme, minima, toAxis) {
+  for (const { height } of thresholds(plot, minima, toAxis)) {
     plot.line(plot.x.limits, [height, height], { colour: theme.background, width: 3.5, alpha: 0.8 });
     plot.line(plot.x.limits, [height, height], { colour: theme.foreground, width: 1.4, dash: [5, 4] });
-    if (named) plot.text(`2/f″(${plain(x, 3)})`, plot.x.limits[1], height, { align: "right", dx: -6, dy: -10, size: 11 });
   }
+}
+
+// Above their lines; below where the line of the learning rate or the edge is in the way.
+function nameThresholds(plot, minima, toAxis, rate) {
+  for (const { height, x } of thresholds(plot, minima, toAxis)) {
+    const line = plot.toY(height);
+    const over = line - plot.toY(rate); // how far the line of the learning rate is above this one
+    const dy = line - plot.top < 20 || (over > 0 && over < 20) ? 11 : -10;
+    plot.text(`2/f″(${x})`, plot.x.limits[1], height, { align: "right", dx: -6, dy, size: 11 });
+  }
+}
+
+function thresholds(plot, minima, toAxis) {
+  const [low, high] = plot.y.limits;
+  const found = minima.map(([x, , sharpness]) => ({ height: toAxis(2 / sharpness), x: plain(x, 3) }));
+  return found.filter(({ height }, i) => height > low && height < high && !found.slice(0, i).some((one) => one.height === height));
 }
 
 function drawPath(plot, theme, { outcome, orbit }, colour) {
@@ -345,8 +356,8 @@ function sharesInWords(shares, names) {
 }
 
 function percent(part) {
-  if (part < 0.01) return "<1 %";
-  return part > 0.99 ? ">99 %" : `${Math.round(100 * part)} %`;
+  if (part < 0.01) return "<1\u00a0%";
+  return part > 0.99 ? ">99\u00a0%" : `${Math.round(100 * part)}\u00a0%`;
 }
 
 // A number with so many digits that count, without zeros at the end.

@@ -243,17 +243,19 @@ def _default_rates(minima):
 def _minima(objective, number_of, limits):
     """Minima between the limits that are targets: [x, number of the target, sharpness]."""
     grid = np.linspace(*limits, 8001)
-    values = objective.value(grid[:, np.newaxis])
+    values = np.pad(objective.value(grid[:, np.newaxis]), 1, constant_values=np.inf)
     with np.errstate(invalid="ignore"):
         lower = (values[1:-1] <= values[:-2]) & (values[1:-1] <= values[2:])
     found = []
-    for places in np.split(*_runs(np.flatnonzero(lower) + 1)):
+    for places in np.split(*_runs(np.flatnonzero(lower))):
         if not len(places):
             continue
         x = _polished(objective, float(grid[places[len(places) // 2]]), grid[1] - grid[0])
         target = int(number_of.value([x]))
         sharpness = float(objective.hessian([x])[0, 0])
-        if target >= 0 and np.isfinite(sharpness) and sharpness >= 0:
+        # at an end of the limits the lowest value need not be that of a minimum
+        inside = limits[0] < x < limits[1] or abs(objective.gradient([x])[0]) < 1e-9
+        if inside and target >= 0 and np.isfinite(sharpness) and sharpness >= 0:
             found.append([x, target, sharpness])
     return found
 
