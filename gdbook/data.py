@@ -188,7 +188,8 @@ def _array(path, axes):
         data = gzip.decompress(data) if path.suffix == ".gz" else data
     except (OSError, EOFError, zlib.error) as error:
         raise ValueError(f"{path} is cut off or damaged ({error}): get it again") from None
-    lengths = np.frombuffer(data, ">u4", min(axes, max(len(data) - 4, 0) // 4), 4).tolist()
-    if data[:4] != bytes([0, 0, _BYTES, axes]) or len(data) != 4 + 4 * axes + prod(lengths):
+    header = 4 + 4 * axes
+    lengths = np.frombuffer(data[4:header].ljust(4 * axes, b"\0"), ">u4").tolist()
+    if data[:4] != bytes([0, 0, _BYTES, axes]) or len(data) != header + prod(lengths):
         raise ValueError(f"{path} is not a whole file of MNIST with {axes} axes: get it again")
-    return np.frombuffer(data, np.uint8, offset=4 + 4 * axes).reshape(lengths)
+    return np.frombuffer(data, np.uint8, offset=header).reshape(lengths)

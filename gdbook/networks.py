@@ -231,6 +231,8 @@ class NetworkLoss:
         self.features = arguments.points(features, network.widths[0], "features")
         if self.features.ndim != 2 or not len(self.features):
             raise ValueError(f"features must have shape (n, inputs), not {self.features.shape}")
+        if not np.isfinite(self.features).all():
+            raise ValueError("features must be finite, and some are not")
         self.labels, self.targets = _labels_and_targets(targets, self.features, network, loss)
         _jax()
 
@@ -271,7 +273,9 @@ class NetworkLoss:
         """
         points = self._points(points)
         rows = points.reshape(-1, self.dimension)
-        values = [_largest(self._hessian(row), _random(self.dimension))[0] for row in rows]
+        values = [
+            _largest(self._hessian(row), [_random(self.dimension)], _TOLERANCE)[0] for row in rows
+        ]
         return np.reshape(values, points.shape[:-1])
 
     def accuracy(self, points):
@@ -384,9 +388,9 @@ def train(loss, start, learning_rate, steps, keep_every=1, sharpness_every=None)
     keep_every : int
         Points are kept at the multiples of this number, and after the last step.
     sharpness_every : int, optional
-        Measure the sharpness at the multiples of this number. Lanczos' method starts from the
-        last eigenvector with a little of a random one, and takes two or three Hessian products
-        to a residual of one per cent.
+        Measure the sharpness at the multiples of this number. Each measurement starts from the
+        two leading vectors of the one before, and most of them take two Hessian products to a
+        residual of one per cent.
 
     Returns
     -------
@@ -430,12 +434,13 @@ def train(loss, start, learning_rate, steps, keep_every=1, sharpness_every=None)
 def _fill(run, loss, point, rate):
     last = len(run.losses) - 1
     stops = np.unique([*run.steps, *run.sharpness_steps, *range(0, last, _BLOCK)])
-    vector = _random(loss.dimension)
+    block = [_random(loss.dimension)]
     for stop, following in zip(stops, [*stops[1:], last + 1], strict=True):
         if not np.abs(point).max() <= ESCAPE_RADIUS:
             return
         if stop in run.sharpness_steps:
-            sharpness, vector = _follow(loss, point, vector)
+            sharpness, (vector, second) = _largest(loss._hessian(point), block, _WARM_TOLERANCE)
+            block = [vector, second + 0.05 * np.linalg.norm(second) * _random(loss.dimension)]
             run.sharpness[run.sharpness_steps == stop] = sharpness
         run.points[run.steps == stop] = point
         count = following - stop
@@ -448,40 +453,44 @@ def _multiples(every, steps, last=False):
     return multiples if not last or multiples[-1] == steps else np.append(multiples, steps)
 
 
-def _follow(loss, point, vector):
-    # Without a part that is random, an eigenvalue that overtakes the largest would not be seen.
-    start = vector + 0.05 * _random(len(vector))
-    return _largest(loss._hessian(point), start, _WARM_TOLERANCE, least=2)
-
-
 def _random(dimension):
     vector = np.random.default_rng(0).standard_normal(dimension)
     return vector / np.linalg.norm(vector)
 
 
-def _largest(product, start, tolerance=_TOLERANCE, least=1):
-    """Largest eigenvalue of a symmetric matrix and its vector, by Lanczos' method.
+def _largest(product, block, tolerance):
+    """Largest eigenvalue of a symmetric matrix, and a block to start from for a matrix near it.
 
-    The basis is orthogonalised against all its vectors, twice.
+    From one vector this is Lanczos' method with full orthogonalization. The second vector of the
+    new block makes one step of the power method, orthogonal to the eigenvector, at every call: an
+    eigenvalue that overtakes the largest one is seen.
     """
-    from scipy.linalg import eigh_tridiagonal
-
-    basis = [start / np.linalg.norm(start)]
-    diagonal, beside = [], []
+    basis, images = [], []
+    added = _orthonormal(basis, block)
     while True:
-        image = product(basis[-1])
-        if not np.isfinite(image).all():
-            return np.nan, start
-        diagonal.append(image @ basis[-1])
-        for _ in range(2):
-            image = image - np.array(basis).T @ (np.array(basis) @ image)
-        values, vectors = eigh_tridiagonal(diagonal, beside)
-        size, rest = np.abs(values).max(), np.linalg.norm(image)
-        settled = len(basis) >= least and rest * abs(vectors[-1, -1]) <= tolerance * size
-        if settled or len(basis) == len(start) or rest <= 1e-14 * size:
-            return values[-1], vectors[:, -1] @ np.array(basis)
-        beside.append(rest)
-        basis.append(image / rest)
+        basis, images = basis + added, images + [product(vector) for vector in added]
+        vectors, turned = np.array(basis), np.array(images)
+        if not np.isfinite(turned).all():
+            return np.nan, [block[0], block[-1]]
+        values, weights = np.linalg.eigh(vectors @ turned.T)
+        residual = weights[:, -1] @ turned - values[-1] * (weights[:, -1] @ vectors)
+        added = _orthonormal(basis, [residual])
+        small = np.linalg.norm(residual) <= tolerance * np.abs(values).max()
+        if small or not added:
+            second = weights[:, -2] @ turned if len(values) > 1 else 0 * residual
+            return values[-1], [weights[:, -1] @ vectors, second]
+
+
+def _orthonormal(basis, block):
+    """What the vectors of the block add to an orthonormal basis, as far as it can be told."""
+    added = []
+    for vector in block:
+        size = np.linalg.norm(vector)
+        for other in 2 * (basis + added):  # twice is enough
+            vector = vector - (other @ vector) * other
+        if np.linalg.norm(vector) > 1e-13 * size and len(basis + added) < len(vector):
+            added.append(vector / np.linalg.norm(vector))
+    return added
 
 
 @lru_cache
@@ -546,6 +555,8 @@ def _one_point(parameters, dimension):
 def _labels_and_targets(targets, features, network, loss):
     outputs = network.widths[-1]
     targets = arguments.reals(targets, "targets")
+    if not np.isfinite(targets).all():
+        raise ValueError("targets must be finite, and some are not")
     if targets.shape == (len(features), outputs) and loss == "squared":
         return None, targets
     if targets.shape != (len(features),):

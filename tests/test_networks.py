@@ -1,0 +1,283 @@
+"""Networks: against their definition in NumPy, differences, dense matrices, and exact cases."""
+
+import itertools
+import os
+import pickle
+import re
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+import gdbook as gd
+from gdbook.networks import MultilayerPerceptron, NetworkLoss, _largest, train
+
+ROOT = Path(__file__).parents[1]
+KINDS = list(itertools.product(["relu", "tanh"], ["cross-entropy", "squared"]))
+
+
+def small(activation="tanh", kind="squared", seed=0):
+    """A loss with 31 parameters, and a point."""
+    rng = np.random.default_rng(seed)
+    network = MultilayerPerceptron([3, 4, 3], activation)
+    features, labels = rng.standard_normal((12, 3)), rng.integers(3, size=12)
+    return NetworkLoss(network, features, labels, kind), network.initial(rng) + 0.1
+
+
+def dense(loss, point):
+    return loss.hessian_product(point, np.eye(loss.dimension))
+
+
+def by_definition(loss, point):
+    """The loss of one hidden layer, image by image."""
+    weight, bias, last, offset = np.split(point, [12, 16, 28])
+    total = 0.0
+    for x, label in zip(loss.features, loss.labels, strict=True):
+        signal = weight.reshape(4, 3) @ x + bias
+        signal = np.tanh(signal) if loss.network.activation == "tanh" else np.maximum(signal, 0)
+        z = last.reshape(3, 4) @ signal + offset
+        if loss.loss == "squared":
+            total += np.sum((z - np.eye(3)[label]) ** 2) / 2
+        else:
+            total -= np.log(np.exp(z[label]) / np.exp(z).sum())
+    return total / len(loss.features)
+
+
+@pytest.mark.parametrize(("activation", "kind"), KINDS)
+def test_value_by_definition(activation, kind):
+    loss, point = small(activation, kind)
+    assert loss.value(point) == pytest.approx(by_definition(loss, point), rel=1e-13)
+
+
+@pytest.mark.parametrize(("activation", "kind"), KINDS)
+def test_gradient_and_hessian_by_differences(activation, kind):
+    loss, point = small(activation, kind)
+    step = 1e-5 * np.eye(loss.dimension)
+    slopes = (loss.value(point + step) - loss.value(point - step)) / 2e-5
+    np.testing.assert_allclose(loss.gradient(point), slopes, atol=1e-9)
+    hessian = dense(loss, point)
+    turns = (loss.gradient(point + step) - loss.gradient(point - step)) / 2e-5
+    np.testing.assert_allclose(hessian, turns, atol=1e-8)
+    np.testing.assert_allclose(hessian, hessian.T, atol=1e-14)
+
+
+@pytest.mark.parametrize(("activation", "kind"), KINDS)
+def test_sharpness_is_the_largest_eigenvalue(activation, kind):
+    loss, point = small(activation, kind)
+    points = np.stack([point, -2 * point, np.zeros_like(point)])
+    exact = [np.linalg.eigvalsh(dense(loss, row))[-1] for row in points]
+    np.testing.assert_allclose(loss.sharpness(points), exact, rtol=1e-7)
+
+
+def test_least_squares_has_the_hessian_of_its_inputs():
+    rng = np.random.default_rng(1)
+    features = rng.standard_normal((30, 6))
+    loss = NetworkLoss(MultilayerPerceptron([6, 2]), features, rng.normal(size=(30, 2)), "squared")
+    extended = np.column_stack([features, np.ones(30)])
+    largest = np.linalg.eigvalsh(extended.T @ extended / 30)[-1]
+    assert loss.sharpness(rng.standard_normal(14)) == pytest.approx(largest, rel=1e-9)
+
+
+def test_one_unit_a_layer_is_the_scalar_factorization():
+    loss = NetworkLoss(MultilayerPerceptron([1, 1, 1], "relu"), [[1.0]], [[1.0]], "squared")
+    formula, weights = gd.catalogue.scalar_factorization(), np.array([0, 2])
+    for x, y in [(2.0, 0.25), (1.3, 1.7), (0.5, 2.0)]:
+        point = np.array([x, 0.0, y, 0.0])
+        assert loss.value(point) == formula.value([x, y])
+        np.testing.assert_allclose(loss.gradient(point)[weights], formula.gradient([x, y]))
+        hessian = dense(loss, point)[np.ix_(weights, weights)]
+        np.testing.assert_allclose(hessian, formula.hessian([x, y]))
+
+
+def test_sharpness_may_be_zero_or_negative():
+    flat = NetworkLoss(MultilayerPerceptron([2, 1]), [[1.0, 2.0]], [0])  # one class is certain
+    assert flat.sharpness(np.zeros(3)) == 0
+    value, (vector, _) = largest(np.array([-3.0, -1.0, -2.0]), [np.ones(3)], 1e-9)
+    assert value == pytest.approx(-1)
+    np.testing.assert_allclose(np.abs(vector), [0, 1, 0], atol=1e-7)
+    assert largest(np.array([5.0]), [np.ones(1)])[0] == 5
+    assert largest(np.full(9, 2.0), [np.ones(9)])[0] == pytest.approx(2)
+
+
+def test_hidden_units_can_change_places():
+    loss, point = small("relu", "cross-entropy")
+    (weight, bias), (last, offset) = loss.network.layers(point)
+    order = [2, 0, 3, 1]
+    moved = np.concatenate([weight[order].ravel(), bias[order], last[:, order].ravel(), offset])
+    assert loss.value(moved) == pytest.approx(loss.value(point), rel=1e-14)
+    assert loss.sharpness(moved) == pytest.approx(loss.sharpness(point), rel=1e-8)
+
+
+def test_the_crease_of_relu_has_slope_zero_and_nan_stays():
+    loss = NetworkLoss(MultilayerPerceptron([1, 1, 1]), [[1.0]], [[1.0]], "squared")
+    np.testing.assert_array_equal(loss.gradient([0.0, 0.0, 1.0, 0.0]), [0, 0, 0, -1])
+    assert np.isnan(loss.value([np.nan, 0.0, 1.0, 0.0])) and np.isnan(loss.sharpness([np.nan] * 4))
+
+
+def test_cross_entropy_of_large_outputs_does_not_overflow():
+    loss = NetworkLoss(MultilayerPerceptron([1, 2]), [[1.0]], [0])
+    assert loss.value([1e4, -1e4, 0, 0]) == 0 and loss.value([-1e4, 1e4, 0, 0]) == 2e4
+
+
+def test_shapes():
+    loss, point = small()
+    points = np.broadcast_to(point, (2, 5, loss.dimension))
+    assert loss.value(points).shape == loss.accuracy(points).shape == (2, 5)
+    assert loss.gradient(points).shape == loss.hessian_product(point, points).shape == points.shape
+    assert loss.value(points[:0]).shape == (0, 5)
+    assert loss.gradient(points[:, :0]).shape == (2, 0, loss.dimension)
+    assert loss.sharpness(points[:0]).shape == (0, 5)
+    assert loss.network.outputs(point, np.zeros((7, 2, 3))).shape == (7, 2, 3)
+
+
+def test_it_is_differentiable_and_descends_as_one():
+    loss, point = small("tanh", "cross-entropy")
+    assert isinstance(loss, gd.Differentiable)
+    orbit = gd.gradient_descent(loss, point, 0.5, 300)
+    run = train(loss, point, 0.5, 300)
+    np.testing.assert_allclose(run.points, orbit.points, atol=1e-12)
+    np.testing.assert_allclose(run.losses, orbit.values, atol=1e-13)
+    flow = gd.gradient_flow(loss, point, [0.0, 1.0])
+    assert loss.value(flow.points[1]) < loss.value(point)
+
+
+@pytest.mark.parametrize(
+    ("steps", "every", "kept"), [(0, 1, [0]), (6, 3, [0, 3, 6]), (600, 250, [0, 250, 500, 600])]
+)
+def test_what_is_kept(steps, every, kept):
+    loss, point = small()
+    run = train(loss, point, 0.1, steps, keep_every=every)
+    assert run.steps.tolist() == kept and run.losses.shape == (steps + 1,)
+    np.testing.assert_allclose(loss.value(run.points), run.losses[kept], rtol=1e-13)
+    assert run.sharpness.shape == (0,) and not run.diverged
+    np.testing.assert_array_equal(run.points, train(loss, point, 0.1, steps).points[kept])
+
+
+def test_sharpness_on_the_way():
+    images, _ = gd.data.digits().split(60, np.random.default_rng(0))
+    network = MultilayerPerceptron([64, 10, 10], "tanh")
+    loss = NetworkLoss(network, images.features, images.labels, "squared")
+    start = network.initial(np.random.default_rng(0))
+    rate = 3 / float(loss.sharpness(start))  # a catapult: the eigenvector turns
+    run = train(loss, start, rate, 100, keep_every=10, sharpness_every=5)
+    assert run.sharpness_steps.tolist() == list(range(0, 101, 5))
+    np.testing.assert_allclose(run.sharpness[::2], loss.sharpness(run.points), rtol=0.02)
+    assert run.losses.max() > 1.5 * run.losses[0] and rate * run.sharpness[-1] < 2.1
+
+
+def test_an_eigenvalue_that_overtakes_is_seen():
+    spectrum = np.linspace(0, 1, 200)
+    spectrum[:2] = 3.0, 2.0
+    value, (vector, second) = largest(spectrum, [np.random.default_rng(0).standard_normal(200)])
+    assert value == pytest.approx(3, rel=1e-3)
+    for spectrum[1] in np.linspace(2, 6, 9):  # these are the second, then the largest
+        value, (vector, second) = largest(spectrum, [vector, second])
+        assert value == pytest.approx(spectrum.max(), rel=2e-3)
+    assert abs(vector[1]) == pytest.approx(1, abs=1e-3)
+
+
+def largest(spectrum, block, tolerance=1e-2):
+    return _largest(lambda vector: spectrum * vector, block, tolerance)
+
+
+def test_divergence_is_a_result():
+    loss, point = small()
+    run = train(loss, point, 50.0, 1000, keep_every=100, sharpness_every=100)
+    assert run.diverged and np.isnan(run.points[-1]).all() and np.isnan(run.sharpness[-1])
+    np.testing.assert_array_equal(run.points[0], point)
+    assert run.losses[0] == loss.value(point)
+
+
+def test_the_settings_of_jax_stay_what_they_are():
+    loss, point = small()
+    assert not jax.config.jax_enable_x64
+    exact = loss.value(point)
+    assert jax.numpy.ones(1).dtype == "float32" and not jax.config.jax_enable_x64
+    with jax.enable_x64(True):
+        assert loss.value(point) == exact and jax.numpy.ones(1).dtype == "float64"
+
+
+def test_a_loss_can_be_sent_to_another_process():
+    loss, point = small()
+    value = loss.value(point)  # its data are where JAX computes
+    assert pickle.loads(pickle.dumps(loss)).value(point) == value
+
+
+def test_initial_weights():
+    network = MultilayerPerceptron([400, 300, 200], "tanh")
+    parameters = network.initial(np.random.default_rng(0), scale=3)
+    for (weight, bias), inputs in zip(network.layers(parameters), (400, 300), strict=True):
+        assert weight.var() * inputs == pytest.approx(9, rel=0.03) and not bias.any()
+    np.testing.assert_array_equal(parameters, network.initial(np.random.default_rng(0), scale=3))
+    assert MultilayerPerceptron([2, 3]) == MultilayerPerceptron((2, 3))  # one compiled code
+
+
+NETWORK = MultilayerPerceptron([2, 3])
+INPUTS = np.zeros((4, 2))
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: MultilayerPerceptron([3]), ValueError, "widths must name"),
+        (lambda: MultilayerPerceptron([3, 0]), ValueError, "widths must be"),
+        (lambda: MultilayerPerceptron([3, 2.5]), TypeError, "widths must be"),
+        (lambda: MultilayerPerceptron([3, 2], "sine"), ValueError, "activation must be"),
+        (lambda: NETWORK.layers(np.zeros(8)), ValueError, "parameters must have 9"),
+        (lambda: NETWORK.layers(np.zeros((2, 9))), ValueError, "parameters must have shape"),
+        (lambda: NETWORK.initial(np.random.default_rng(0), 0), ValueError, "scale must be"),
+        (lambda: NetworkLoss("net", INPUTS, [0] * 4), TypeError, "network must be"),
+        (lambda: NetworkLoss(NETWORK, INPUTS[0], [0]), ValueError, "features must have shape"),
+        (lambda: NetworkLoss(NETWORK, INPUTS, [0] * 3), ValueError, "targets must have shape"),
+        (lambda: NetworkLoss(NETWORK, INPUTS, [0, 1, 2, 3]), ValueError, "from 0 to 2"),
+        (lambda: NetworkLoss(NETWORK, INPUTS, [0.5] * 4), ValueError, "whole numbers"),
+        (lambda: NetworkLoss(NETWORK, INPUTS, np.eye(4)[:, :3]), ValueError, "shape"),
+        (lambda: NetworkLoss(NETWORK, INPUTS, [0] * 4, "hinge"), ValueError, "loss must be"),
+        (lambda: train("loss", [0.0], 0.1, 1), TypeError, "loss must be"),
+    ],
+)
+def test_refusals(call, error, words):
+    with pytest.raises(error, match=words):
+        call()
+
+
+def test_refusals_of_a_loss():
+    loss = NetworkLoss(NETWORK, INPUTS, np.zeros((4, 3)), "squared")
+    with pytest.raises(ValueError, match="accuracy needs labels"):
+        loss.accuracy(np.zeros(9))
+    with pytest.raises(ValueError, match="keep_every"):
+        train(loss, np.zeros(9), 0.1, 5, keep_every=0)
+    with pytest.raises(ValueError, match="start must have 9"):
+        train(loss, np.zeros(8), 0.1, 5)
+    with pytest.raises(ValueError, match="learning_rate must be finite"):
+        train(loss, np.zeros(9), np.inf, 5)
+
+
+def test_infinite_data_are_refused():
+    with pytest.raises(ValueError, match="features must be finite"):
+        NetworkLoss(NETWORK, np.full((4, 2), np.nan), [0] * 4)
+    with pytest.raises(ValueError, match="targets must be finite"):
+        NetworkLoss(NETWORK, INPUTS, np.full((4, 3), np.inf), "squared")
+    with pytest.raises(ValueError, match="targets must be finite"):
+        NetworkLoss(NETWORK, INPUTS, [np.nan] * 4)
+
+
+@pytest.mark.skipif("GDBOOK_DATA" not in os.environ, reason="GDBOOK_DATA names no MNIST")
+def test_the_section_of_the_chapter_on_mnist(monkeypatch):
+    import matplotlib.pyplot as plt
+
+    plt.switch_backend("Agg")
+    monkeypatch.setattr(plt, "show", lambda: plt.close("all"))
+    text = (ROOT / "chapters" / "escaping-sharp-minima.md").read_text(encoding="utf-8")
+    section = text.partition("(sec-escape-network)=")[2].partition("\n## A network")[2]
+    section = section.partition("\n## ")[0]
+    cells = re.findall(
+        r"```\{code-cell\} ipython3\n(?:---\n.*?\n---\n|:tags:.*?\n)?(.*?)```", section, re.S
+    )
+    assert len(cells) > 20
+    names = {"np": np, "plt": plt, "gd": gd, "colour": gd.plots.colour}
+    names |= {"glue": lambda name, value: None, "table": gd.notebook.table}
+    for cell in cells:
+        exec(cell, names)
+    assert names["on_mnist"] and names["inputs"] == 784
