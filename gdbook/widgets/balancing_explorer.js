@@ -324,7 +324,7 @@ function drawLimits(plot, theme, curve, height) {
   plot.inside((c) => {
     for (const j of dots) {
       c.fillStyle = colours[kinds[j]];
-      c.fillRect(plot.toX(rates[j]) - 0.9, plot.toY(gaps[j]) - 0.9, 1.8, 1.8);
+      c.fillRect(plot.toX(rates[j]) - 1.1, plot.toY(gaps[j]) - 1.1, 2.2, 2.2);
     }
   });
 }
