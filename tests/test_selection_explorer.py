@@ -369,7 +369,26 @@ def test_the_status_tells_the_shares(show):
     assert told.endswith(f"{diverged} % diverge.")
     page.evaluate("model.set('limits', [0.5, 0.9])")
     state(page)
-    assert status(page).endswith("; all starts in view reach right.")
+    assert status(page).endswith("are stable; all starts in view reach right.")
+
+
+def test_without_minima_and_with_the_start_out_of_view(show):
+    figure = gd.widgets.SelectionExplorer(
+        catalogue.double_well(), {"far": "x > 9"}, 0.3, rates=(0.1, 1)
+    )
+    page = show(figure)
+    state(page)
+    assert figure._minima == []
+    assert status(page).startswith("Comes to rest at x = 1.000, at none of the targets, after ")
+    assert status(page).endswith("At h = 0.55, all starts in view reach none.")
+    page.evaluate("model.set('limits', [0.5, 3])")
+    assert state(page)["start"] == 0.3
+    told = status(page).replace("\u00a0", " ")
+    assert re.search(
+        r"At h = 0\.55, of the starts in view \d+ % reach none and \d+ % diverge\.", told
+    )
+    legend = page.locator(".live-legend li").all_inner_texts()
+    assert legend == ["far", "none in 1000 steps", "diverges"]
 
 
 def test_the_crossing_moves_both_and_a_line_moves_one(show):

@@ -83,7 +83,7 @@ export default {
     const colours = model.get("_colours");
     frame.legend([
       ...names.map((name, i) => [name, colours[`target ${i + 1}`]]),
-      ["no convergence", colours.chaotic],
+      [`none in ${steps} steps`, colours.chaotic],
       ["diverges", colours.diverged],
     ]);
     frame.drag(curve, {
@@ -92,7 +92,10 @@ export default {
     });
     frame.keys(curve, (dx, dy) => moveStart(dx + dy));
     let held; // where the two lines cross, or one of them
-    const move = (x, y) => frame.set({ ...(held !== "rate" && { start: place(x) }), ...(held !== "start" && { learning_rate: rounded(y) }) });
+    const move = (x, y) => {
+      const [start, rate] = [{ start: place(x) }, { learning_rate: rounded(y) }];
+      frame.set(held === "start" ? start : held === "rate" ? rate : { ...start, ...rate });
+    };
     view.pointer({
       near: (px, py, touch) => {
         const [dx, dy] = [Math.abs(px - map.toX(frame.get("start"))), Math.abs(py - rateOn(map))];
@@ -122,6 +125,7 @@ export default {
     const heightOnCurve = () => clamp(curve.toY(maths.value([frame.get("start")], p)), curve.top, curve.bottom);
     const picture = new SelectionPicture(url("worker"), frame.timings, () => frame.request());
     frame.removals.push(() => picture.remove());
+    const lines = thresholds(minima, toAxis);
     let [asked, seen, known] = [];
     let [now, along] = [{}, {}];
     frame.report = () => ({ ...now, shares: along.shares, counts: picture.shown ? picture.counts() : undefined });
@@ -140,37 +144,24 @@ export default {
         along = across(maths, limits, h, p, steps);
       }
       const hues = fateColours(theme, names.length);
-      const colour = hues[now.fate];
       picture.paint(theme, hues);
+      const [colour, height] = [hues[now.fate], toAxis(h)];
       [curve.x.limits, map.x.limits] = [limits, limits];
       map.y.limits = shares.y.limits = rates.map(toAxis);
-      const height = toAxis(h);
-
-      drawCurve(curve, theme, maths, { p, minima, names, hues, ...now, ...along, fixed: model.get("_value_limits"), home: home.join() === limits.join() });
-      curve.handle(start, clamp(maths.value([start], p), ...curve.y.limits), colour);
-
-      map.begin(theme, () => {
-        if (picture.shown) map.picture(picture.map, onAxes(picture.shown));
-      });
-      drawThresholds(map, theme, minima, toAxis);
-      map.line(limits, [height, height], { colour: theme.foreground, width: 1.2 });
+      curve.y.limits = home.join() === limits.join() ? model.get("_value_limits") : undefined;
+      drawCurve(curve, theme, maths, { p, start, minima, names, hues, ...now, ...along });
+      drawRates(map, theme, { image: picture.map, box: picture.shown && onAxes(picture.shown), lines, height });
       map.line([start, start], map.y.limits, { colour: theme.foreground, width: 1.2 });
-      nameThresholds(map, minima, toAxis, height);
+      nameThresholds(map, lines, height);
       if (now.outcome.label === "converged") map.points([now.end], [height], { colour, radius: 5 });
       if (view.shows(start, height)) map.handle(start, height, colour);
       view.drawSelection(theme);
-
       drawPath(path, theme, now, colour);
-
-      shares.begin(theme, () => {
-        if (picture.shown) shares.picture(picture.shares, [0, 1, ...onAxes(picture.shown).slice(2)]);
-      });
-      drawThresholds(shares, theme, minima, toAxis);
-      shares.line([0, 1], [height, height], { colour: theme.foreground, width: 1.2 });
+      const box = picture.shown && [0, 1, ...onAxes(picture.shown).slice(2)];
+      drawRates(shares, theme, { image: picture.shares, box, lines, height });
       if (view.shows(limits[0], height)) shares.handle(1, height, theme.foreground);
-
-      const words = [inWords(now, names, variable, steps), `At h = ${plain(h, digits())} ${stability(h, minima, names)}`];
-      frame.say(`${words.join(". ")}${sharesInWords(along.shares, names)}.`, fateNames(names.length)[now.fate]);
+      const here = `At h = ${plain(h, digits())}${stability(h, minima, names)} ${sharesInWords(along.shares, names)}`;
+      frame.say(`${inWords(now, names, variable, steps)}. ${here}.`, fateNames(names.length)[now.fate]);
     };
     frame.request();
     return () => frame.remove();
@@ -231,34 +222,45 @@ function fateColours(theme, count) {
   return fateNames(count).map((name) => theme.regimes[name]);
 }
 
-function drawCurve(plot, theme, maths, { p, minima, names, hues, orbit, fates, fixed, home }) {
+function drawCurve(plot, theme, maths, { p, start, minima, names, hues, fate, orbit, fates }) {
   const [low, high] = plot.x.limits;
   const xs = Float64Array.from({ length: SAMPLES + 1 }, (_, i) => low + ((high - low) * i) / SAMPLES);
   const heights = xs.map((x) => maths.value([x], p));
-  plot.y.limits = home ? fixed : around(heights);
+  plot.y.limits ??= around(heights);
   plot.begin(theme);
   // parts of the curve that are targets
-  for (let from = 0; from < xs.length; ) {
-    const fate = maths.fateAt(xs[from], p);
-    let to = from;
-    while (to < xs.length && maths.fateAt(xs[to], p) === fate) to++;
-    if (fate < names.length)
-      plot.line(xs.subarray(from, to), heights.subarray(from, to), { colour: hues[fate], width: 7, alpha: 0.55 });
-    from = to;
-  }
+  for (const [own, from, to] of runs(xs.map((x) => maths.fateAt(x, p))))
+    if (own < names.length)
+      plot.line(xs.subarray(from, to), heights.subarray(from, to), { colour: hues[own], width: 7, alpha: 0.55 });
   const seen = orbit.filter((x) => Math.abs(x) < 1e9).slice(0, TANGENTS + 1);
   tangentSteps(plot, theme, maths, p, seen, theme.regimes["gradient descent"], SAMPLES);
   drawStrip(plot, fates, hues);
-  let free = -Infinity;
+  nameMinima(plot, (x) => maths.value([x], p), minima, names, hues);
+  if (start >= low && start <= high) plot.handle(start, clamp(maths.value([start], p), ...plot.y.limits), hues[fate]);
+}
+
+function nameMinima(plot, height, minima, names, hues) {
+  const [low, high] = plot.x.limits;
+  let free = -Infinity; // where the next name finds room
   for (const [x, number] of minima) {
-    const y = maths.value([x], p);
-    plot.points([x], [y], { colour: hues[number], radius: 5 });
+    plot.points([x], [height(x)], { colour: hues[number], radius: 5 });
     if (x < low || x > high || plot.toX(x) < free) continue;
     const half = 3.3 * names[number].length;
     const middle = clamp(plot.toX(x), plot.left + half + 4, plot.right - half - 4);
-    plot.text(names[number], plot.fromX(middle), y, { align: "center", dy: 15 });
+    plot.text(names[number], plot.fromX(middle), height(x), { align: "center", dy: 15 });
     free = middle + 2 * half + 8;
   }
+}
+
+// Runs of equal numbers in a list: [number, from, to].
+function runs(list) {
+  const found = [];
+  for (let from = 0, to = 1; from < list.length; to++) {
+    if (list[to] === list[from]) continue;
+    found.push([list[from], from, to]);
+    from = to;
+  }
+  return found;
 }
 
 // As value_limits of live_figure.py.
@@ -273,38 +275,40 @@ function around(heights) {
 function drawStrip(plot, fates, hues) {
   const width = (plot.right - plot.left) / fates.length;
   plot.inside((c) => {
-    for (let from = 0; from < fates.length; ) {
-      let to = from;
-      while (to < fates.length && fates[to] === fates[from]) to++;
-      c.fillStyle = hues[fates[from]];
+    for (const [fate, from, to] of runs(fates)) {
+      c.fillStyle = hues[fate];
       c.fillRect(plot.left + from * width, plot.bottom - STRIP, (to - from) * width, STRIP);
-      from = to;
     }
   });
 }
 
-// Dashed where a minimum loses its stability, at h = 2/f″.
-function drawThresholds(plot, theme, minima, toAxis) {
-  for (const { height } of thresholds(plot, minima, toAxis)) {
-    plot.line(plot.x.limits, [height, height], { colour: theme.background, width: 3.5, alpha: 0.8 });
-    plot.line(plot.x.limits, [height, height], { colour: theme.foreground, width: 1.4, dash: [5, 4] });
+// What has learning rates along its vertical axis: a picture that fills `box`, dashed lines, and the present one.
+function drawRates(plot, theme, { image, box, lines, height }) {
+  plot.begin(theme, () => {
+    if (box) plot.picture(image, box);
+  });
+  for (const { threshold } of lines) {
+    plot.line(plot.x.limits, [threshold, threshold], { colour: theme.background, width: 3.5, alpha: 0.8 });
+    plot.line(plot.x.limits, [threshold, threshold], { colour: theme.foreground, width: 1.4, dash: [5, 4] });
   }
+  plot.line(plot.x.limits, [height, height], { colour: theme.foreground, width: 1.2 });
+}
+
+// Where minima lose their stability, at h = 2/f″, each height once.
+function thresholds(minima, toAxis) {
+  const found = minima.filter(([, , sharpness]) => sharpness > 0);
+  const all = found.map(([x, , sharpness]) => ({ threshold: toAxis(2 / sharpness), name: `2/f″(${plain(x, 3)})` }));
+  return all.filter(({ threshold }, i) => all.findIndex((one) => one.threshold === threshold) === i);
 }
 
 // Above their lines; below where the line of the learning rate or the edge is in the way.
-function nameThresholds(plot, minima, toAxis, rate) {
-  for (const { height, x } of thresholds(plot, minima, toAxis)) {
-    const line = plot.toY(height);
-    const over = line - plot.toY(rate); // how far the line of the learning rate is above this one
-    const dy = line - plot.top < 20 || (over > 0 && over < 20) ? 11 : -10;
-    plot.text(`2/f″(${x})`, plot.x.limits[1], height, { align: "right", dx: -6, dy, size: 11 });
+function nameThresholds(plot, lines, height) {
+  for (const { threshold, name } of lines) {
+    if (threshold <= plot.y.limits[0] || threshold >= plot.y.limits[1]) continue;
+    const over = plot.toY(threshold) - plot.toY(height); // how far the line of the learning rate is above this one
+    const dy = plot.toY(threshold) - plot.top < 20 || (over > 0 && over < 20) ? 11 : -10;
+    plot.text(name, plot.x.limits[1], threshold, { align: "right", dx: -6, dy, size: 11 });
   }
-}
-
-function thresholds(plot, minima, toAxis) {
-  const [low, high] = plot.y.limits;
-  const found = minima.map(([x, , sharpness]) => ({ height: toAxis(2 / sharpness), x: plain(x, 3) }));
-  return found.filter(({ height }, i) => height > low && height < high && !found.slice(0, i).some((one) => one.height === height));
 }
 
 function drawPath(plot, theme, { outcome, orbit }, colour) {
@@ -331,16 +335,16 @@ function inWords({ h, outcome, fate, end, factor }, names, variable, steps) {
   return `Comes to rest at ${at}, at none of the targets, ${after}`;
 }
 
-// "flat and wide are stable, sharp is not": a target is while one of its minima is.
+// " flat and wide are stable, sharp is not;": a target is while one of its minima is.
 function stability(h, minima, names) {
   const known = names.map((name, i) => [name, minima.filter(([, number]) => number === i)]).filter(([, own]) => own.length);
   const stable = ([, own]) => own.some(([, , sharpness]) => h * sharpness < 2);
   const [yes, no] = [known.filter(stable), known.filter((target) => !stable(target))].map((list) => list.map(([name]) => name));
-  if (!known.length) return "";
+  if (!known.length) return ",";
   const is = (list) => (list.length === 1 ? "is" : "are");
-  if (!no.length) return `${listed(yes)} ${is(yes)} stable`;
-  if (!yes.length) return `${listed(no)} ${is(no)} unstable`;
-  return `${listed(yes)} ${is(yes)} stable, ${listed(no)} ${is(no)} not`;
+  if (!no.length) return ` ${listed(yes)} ${is(yes)} stable;`;
+  if (!yes.length) return ` ${listed(no)} ${is(no)} unstable;`;
+  return ` ${listed(yes)} ${is(yes)} stable, ${listed(no)} ${is(no)} not;`;
 }
 
 function listed(words) {
@@ -348,11 +352,11 @@ function listed(words) {
 }
 
 function sharesInWords(shares, names) {
-  const verbs = [...names.map((name) => `reach ${name}`), "do not converge", "diverge"];
+  const verbs = [...names.map((name) => `reach ${name}`), "reach none", "diverge"];
   const kept = [...shares.slice(0, names.length), ...shares.slice(4)];
   const parts = kept.map((part, i) => [part, verbs[i]]).filter(([part]) => part > 0);
-  if (parts.length === 1) return `; all starts in view ${parts[0][1]}`;
-  return `; of the starts in view ${listed(parts.map(([part, verb]) => `${percent(part)} ${verb}`))}`;
+  if (parts.length === 1) return `all starts in view ${parts[0][1]}`;
+  return `of the starts in view ${listed(parts.map(([part, verb]) => `${percent(part)} ${verb}`))}`;
 }
 
 function percent(part) {

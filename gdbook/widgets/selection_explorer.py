@@ -130,7 +130,7 @@ class SelectionExplorer(LiveFigure):
         super().__init__(
             objective,
             name=f"Selection of minima of {formula} by gradient descent",
-            alt=_description(formula, names, minima, start, learning_rate, limits, rates),
+            alt=_description(formula, names, minima, start, learning_rate, limits, rates, steps),
             texts={"worker": _worker(objective, targets)},
             sliders=2,
             start=start,
@@ -174,7 +174,7 @@ class SelectionExplorer(LiveFigure):
         path.plot(orbit.points[:101, 0], ".-", color=COLOURS["gradient descent"], linewidth=1)
         path.set(xlim=(0, 100), ylim=self.limits)
         for name, colour in zip(
-            [*names, "no convergence", "diverges"],
+            [*names, f"none in {self.steps} steps", "diverges"],
             [*colours[: len(names)], *colours[NONE:]],
             strict=True,
         ):
@@ -312,7 +312,7 @@ def _head(objective):
     return f"{objective.name}({objective.variables[0]})"
 
 
-def _description(formula, names, minima, start, rate, limits, rates):
+def _description(formula, names, minima, start, rate, limits, rates, steps):
     coloured = [f"{name} in {colour}" for name, colour in zip(names, COLOUR_WORDS, strict=False)]
     thresholds = sorted({2 / sharpness for _, _, sharpness in minima if sharpness})
     lost = ", ".join(f"{h:.3g}" for h in thresholds)
@@ -321,6 +321,7 @@ def _description(formula, names, minima, start, rate, limits, rates):
         f"Above, the graph of {formula} with gradient descent from {start:g} at learning rate "
         f"{rate:g} as tangent steps, and the iterates against the step; below, a map of the starts "
         f"from {limits[0]:g} to {limits[1]:g} and the learning rates from {rates[0]:g} to "
-        f"{rates[1]:g}, coloured by what they lead to: {', '.join(coloured)}, no convergence in "
-        f"pink, divergence in red{lines}; beside it the share of the starts for each of these."
+        f"{rates[1]:g}, coloured by what they lead to: {', '.join(coloured)}, none of these in "
+        f"{steps} steps in pink, divergence in red{lines}; beside it the share of the starts for each "
+        "of these."
     )
