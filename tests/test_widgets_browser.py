@@ -257,6 +257,30 @@ def test_targets_are_named_counted_and_coloured(show):
         assert state(page).get("target") == {0.018: "sharp", 0.03: "flat"}.get(rate)
 
 
+@pytest.mark.parametrize(
+    "start, rate, words",
+    [
+        ((1.0, 0.6), 0.15, "converges to (0.000, 0.000), none of the targets, where h times"),
+        ((1.0, 0.6), 0.0, "does not move"),
+        ((1.0, 0.0), 0.21, "converges to the unstable point (0.000, 0.000), none of the targets"),
+        ((1.0, 0.6), 0.21, "diverges, beyond 10⁶"),
+    ],
+)
+def test_a_limit_may_be_none_of_the_targets(start, rate, words, show):
+    figure = gd.widgets.DescentExplorer2D(
+        catalogue.quadratic_bowl(1, 10),
+        start=start,
+        learning_rate=rate,
+        targets={"right": "x > 1"},
+    )
+    page = show(figure)
+    assert words in status(page)
+    square = page.locator("[data-status]")
+    colour = square.evaluate("(s) => s.style.getPropertyValue('--live-colour')")
+    diverges = words.startswith("diverges")
+    assert colour == gd.plots.COLOURS["diverged" if diverges else "chaotic"]
+
+
 def test_pixels_have_the_colour_of_the_target(show):
     page = show(FIGURES["DescentExplorer2D with targets"]())
     full = "document.querySelector('[data-live]').liveFigure.timings.full !== undefined"
