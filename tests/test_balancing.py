@@ -90,7 +90,8 @@ def test_bound_vanishes_at_the_last_stable_rate_and_is_attained_near_the_edge():
     minimum = np.array([3.0, 1 / 3])
     s = float(FACTORIZATION.sharpness(minimum))
     h = 1.999 / s
-    end = gd.gradient_descent(FACTORIZATION, minimum + [0, 1e-6], h, 60_000).points[-1]
+    beside = np.add(minimum, [0, 1e-6])
+    end = gd.gradient_descent(FACTORIZATION, beside, h, 60_000).points[-1]
     assert abs(end[0] - end[1]) == pytest.approx(math.sqrt(2 / h - 2), rel=1e-3)
     assert abs(end[0] - end[1]) < math.sqrt(2 / h - 2)
 
