@@ -175,6 +175,13 @@ def test_the_map_is_that_of_the_package_cell_by_cell(name, node):
     assert len(np.unique(expected)) > 1
 
 
+def test_the_map_is_that_of_the_chapter(node):
+    figure = minima()
+    starts, rates, fates = mapped(figure, [90, 60], node)
+    found = gd.escape.selection_map(figure.objective, starts, rates, MINIMA, steps=1000).reached
+    np.testing.assert_array_equal(fates.reshape(60, 90), np.where(found < 0, 3 - found, found))
+
+
 def test_a_fate_is_the_outcome_with_its_target(node):
     figure = minima()
     starts, rates = np.linspace(-2, 10, 40), np.geomspace(2e-4, 0.1, 40)
@@ -541,3 +548,21 @@ def test_marks_of_a_logarithmic_coordinate(node):
     assert found[1]["note"] == " in 10⁻³"
     for mark in found[1]["marks"]:
         assert 10 ** mark["at"] == pytest.approx(1e-3 * float(mark["text"]))
+
+
+def test_the_curve_is_drawn_between_the_values_that_are_given(show):
+    heights = "() => document.querySelectorAll('canvas')[0].toDataURL()"
+    page = show(minima(values=(-200, 700)))
+    assert minima(values=(-200, 700))._value_limits == [-200, 700]
+    page.wait_for_function(DONE)
+    state(page)
+    clipped = page.evaluate(heights)
+    plain = show(minima())
+    plain.wait_for_function(DONE)
+    state(plain)
+    assert plain.evaluate(heights) != clipped
+    # the same where the curve is within these values
+    for one in (page, plain):
+        one.evaluate("model.set('limits', [2.1, 2.9])")
+        state(one)
+    assert plain.evaluate(heights) == page.evaluate(heights)

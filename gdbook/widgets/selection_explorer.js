@@ -148,8 +148,9 @@ export default {
       const [colour, height] = [hues[now.fate], toAxis(h)];
       [curve.x.limits, map.x.limits] = [limits, limits];
       map.y.limits = shares.y.limits = rates.map(toAxis);
-      curve.y.limits = home.join() === limits.join() ? model.get("_value_limits") : undefined;
-      drawCurve(curve, theme, maths, { p, start, minima, names, hues, ...now, ...along });
+      const fixed = model.get("_value_limits");
+      const values = home.join() === limits.join() ? () => fixed : model.get("_clipped") ? within(fixed) : (ends) => ends;
+      drawCurve(curve, theme, maths, { p, start, minima, names, hues, values, ...now, ...along });
       drawRates(map, theme, { image: picture.map, box: picture.shown && onAxes(picture.shown), lines, height });
       map.line([start, start], map.y.limits, { colour: theme.foreground, width: 1.2 });
       nameThresholds(map, lines, height);
@@ -222,11 +223,11 @@ function fateColours(theme, count) {
   return fateNames(count).map((name) => theme.regimes[name]);
 }
 
-function drawCurve(plot, theme, maths, { p, start, minima, names, hues, fate, orbit, fates }) {
+function drawCurve(plot, theme, maths, { p, start, minima, names, hues, values, fate, orbit, fates }) {
   const [low, high] = plot.x.limits;
   const xs = Float64Array.from({ length: SAMPLES + 1 }, (_, i) => low + ((high - low) * i) / SAMPLES);
   const heights = xs.map((x) => maths.value([x], p));
-  plot.y.limits ??= around(heights);
+  plot.y.limits = values(around(heights));
   plot.begin(theme);
   // parts of the curve that are targets
   for (const [own, from, to] of runs(xs.map((x) => maths.fateAt(x, p))))
@@ -269,6 +270,11 @@ function around(heights) {
   const [low, high] = [finite.reduce((a, b) => Math.min(a, b), Infinity), finite.reduce((a, b) => Math.max(a, b), -Infinity)];
   if (!(high > low)) return [low - 1, low + 1];
   return [low - 0.3 * (high - low), high + 0.02 * (high - low)];
+}
+
+// What is left of an interval within a given one; all of it if that is nothing.
+function within([low, high]) {
+  return ([from, to]) => (from < high && to > low ? [Math.max(low, from), Math.min(high, to)] : [from, to]);
 }
 
 // Where the starts end at the learning rate in hand, along the bottom of the curve.

@@ -66,7 +66,7 @@ class SelectionExplorer(LiveFigure):
     steps : int
         Of each orbit, at most 10000.
     values : (float, float), optional
-        Limits of the vertical axis under the curve; what the curve fills by default.
+        Between which the curve is drawn; all that it fills by default.
 
     Examples
     --------
@@ -98,6 +98,7 @@ class SelectionExplorer(LiveFigure):
     _minima = traitlets.List().tag(sync=True)
     _parameters = traitlets.Dict().tag(sync=True)
     _value_limits = traitlets.List().tag(sync=True)
+    _clipped = traitlets.Bool().tag(sync=True)
 
     def __init__(
         self,
@@ -145,6 +146,7 @@ class SelectionExplorer(LiveFigure):
             _value_limits=value_limits(objective, limits)
             if values is None
             else rectangle(values, 1),
+            _clipped=values is not None,
         )
 
     def _draw_still(self, curve, chart, path, shares):
@@ -322,6 +324,6 @@ def _description(formula, names, minima, start, rate, limits, rates, steps):
         f"{rate:g} as tangent steps, and the iterates against the step; below, a map of the starts "
         f"from {limits[0]:g} to {limits[1]:g} and the learning rates from {rates[0]:g} to "
         f"{rates[1]:g}, coloured by what they lead to: {', '.join(coloured)}, none of these in "
-        f"{steps} steps in pink, divergence in red{lines}; beside it the share of the starts for each "
-        "of these."
+        f"{steps} steps in pink, divergence in red{lines}; beside it the share of the starts for "
+        "each of these."
     )
