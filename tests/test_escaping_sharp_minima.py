@@ -112,6 +112,24 @@ def test_nothing_escapes_up_to_the_secant_and_something_beyond(function):
         assert kept.converged.sum() <= 1  # the start 5/2 may stay
 
 
+def test_the_middle_is_shut_in_up_to_the_crisis_and_empties_beyond(function):
+    def second_image(h):
+        top = 2.5 + brentq(lambda u: h * DENT.deriv(2)(u) - 1, -0.5, 0)
+        for _ in range(2):
+            top = top - h * DENT.deriv()(top - 2.5)
+        return top
+
+    h_e = brentq(lambda h: second_image(h) - ridge(), 1.4e-3, 1.6e-3, xtol=1e-16)
+    assert h_e == pytest.approx(1.53373402e-3, abs=1e-11)
+    starts = np.linspace(2.05, 2.95, 901)
+    shares = [
+        (gd.descend_many(function, starts, h, steps, targets=MINIMA).reached == 0).mean()
+        for h, steps in ((h_e - 1e-6, 2000), (h_e - 1e-6, 50_000), (h_e + 1e-6, 50_000))
+    ]
+    assert 0.1 < shares[0] == shares[1] < 0.2
+    assert shares[2] == 900 / 901  # all but 5/2
+
+
 @pytest.mark.parametrize("h", [0.0016, 0.002, 0.005, 0.01, 0.02])
 def test_almost_every_start_below_the_trench_reaches_the_flat_minimum(function, h):
     starts = np.random.default_rng(11).uniform(-12, 8.4, 20_000)
