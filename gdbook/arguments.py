@@ -77,7 +77,8 @@ def point(value, objective, name):
     >>> point(2, quadratic(), "start")
     array([2.])
     """
-    array = points(value, getattr(objective, "dimension", np.size(value)), name)
+    array = reals(value, name)
+    array = points(array, getattr(objective, "dimension", array.size), name)
     if array.ndim != 1:
         raise ValueError(f"{name} must be one point of shape {array.shape[-1:]}, not {array.shape}")
     if not np.isfinite(array).all():

@@ -357,7 +357,7 @@ def encounter_bound(steps, dimension, ratio):
     """
     steps = arguments.natural(steps, "steps")
     dimension = arguments.natural(dimension, "dimension", least=1)
-    return _power((steps + 1) * dimension, _ratio(ratio))
+    return _power(steps + 1, dimension, _ratio(ratio))
 
 
 def avoidance_bound(learning_rate, strong_convexity, dimension, ratio, farthest, nearest):
@@ -424,12 +424,13 @@ def avoidance_bound(learning_rate, strong_convexity, dimension, ratio, farthest,
         return 1.0
     factor = math.inf if shrinking == 1 else max(-math.log1p(-shrinking), 1e-300)
     steps = 2 * (math.log(farthest) - math.log(nearest)) / factor
-    return 1 - _power(dimension * (1 + steps), ratio)
+    return 1 - _power(steps + 1, dimension, ratio)
 
 
 # How it is done
 
 _MOST_VARIABLES = 6
+_MOST_SAMPLES = 2**22
 _NEAR = 1e-5  # how far, relative to one plus its size, a point may be from the critical one
 
 
@@ -504,6 +505,8 @@ def _sampled(objective, low, high, samples):
 def _count(samples, dimension):
     """Points of the grid along each axis: an odd number, for the middle to be one of them."""
     samples = arguments.natural(samples, "samples", least=2)
+    if samples > _MOST_SAMPLES:
+        raise ValueError(f"samples must be at most {_MOST_SAMPLES}, not {samples}")
     return max(round(samples ** (1 / dimension)) | 1, 3)
 
 
@@ -582,11 +585,11 @@ def _ratio(value):
     return ratio
 
 
-def _power(exponent, ratio):
-    """2 to the power, times the ratio."""
+def _power(steps, dimension, ratio):
+    """As many powers of two to the dimension as steps, times the ratio."""
     if ratio == 0:
         return 0.0
     try:
-        return 2.0**exponent * ratio
+        return 2.0 ** (steps * dimension) * ratio
     except OverflowError:
         return math.inf

@@ -206,6 +206,10 @@ def test_objectives_that_cannot_be_searched():
         escape.smoothness(many, (-1, 1))
     with pytest.raises(ValueError, match=r"samples must be .* at least 2, not 1"):
         escape.smoothness(LINE, (0, 1), samples=1)
+    with pytest.raises(ValueError, match=r"samples must be at most 4194304, not 10+$"):
+        escape.smoothness(LINE, (0, 1), samples=10**400)
+    with pytest.raises(TypeError, match=r"minimum must be real numbers, not \[\[1, 2\], 3\]"):
+        escape.stability_threshold(LINE, [[1, 2], 3])
     for function in (escape.smoothness, escape.stability_threshold):
         with pytest.raises(TypeError, match=r"objective must be a gdbook.Objective, not NoneType"):
             function(None, [0.0])
@@ -429,6 +433,7 @@ def test_bounds_in_numbers():
     assert escape.avoidance_bound(1, 0.5, 1, 0.3, 1, 2) == 1
     assert escape.avoidance_bound(1e-200, 1e-200, 1, 0.3, 2, 1) == -math.inf
     assert escape.avoidance_bound(1e-300, 1, 1, 0.0, 2, 1) == 1
+    assert escape.avoidance_bound(0.5, 1, 10**400, 0.1, 2, 1) == -math.inf
 
 
 def test_the_bound_for_avoidance_is_that_for_encounters_up_to_the_last_possible_step():
