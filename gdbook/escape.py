@@ -1,10 +1,10 @@
 r"""Escape from sharp minima: which of them a learning rate allows, and what is proved of that.
 
-An objective is *L-smooth* on a set if :math:`|\nabla f(x) - \nabla f(y)| \le L |x - y|` there, and
-*one-point strongly convex* with respect to :math:`x_*` on a set M if
-:math:`\langle \nabla f(x), x - x_* \rangle \ge \mu |x - x_*|^2` for all x of M. With both, and
-:math:`\nabla f(x_*) = 0`, a step from M leads to :math:`|x^+ - x_*|^2 \le (1 - 2h\mu + h^2L^2)\,
-|x - x_*|^2`.
+An objective is *L-smooth* on a set if :math:`\|\nabla f(x) - \nabla f(y)\| \le L \|x - y\|` for
+all x and y of it, and *one-point strongly convex* with respect to :math:`x^*` on a set M if
+:math:`\langle \nabla f(x), x - x^* \rangle \ge \mu \|x - x^*\|^2` for all x of M. With both, and
+:math:`\nabla f(x^*) = 0`, a step from M leads to
+:math:`\|x^+ - x^*\|^2 \le (1 - 2h\mu + h^2L^2)\, \|x - x^*\|^2`.
 """
 
 import math
@@ -80,15 +80,15 @@ def stability_threshold(objective, minimum):
 def one_point_convexity(objective, minimum, limits, samples=2**14):
     r"""Largest :math:`\mu` for which f is one-point strongly convex on a box.
 
-    .. math:: \mu = \inf_{x \in M,\ x \ne x_*}
-        \frac{\langle \nabla f(x), x - x_* \rangle}{|x - x_*|^2}
+    .. math:: \mu = \inf_{x \in M,\ x \ne x^*}
+        \frac{\langle \nabla f(x), x - x^* \rangle}{\|x - x^*\|^2}
 
     Parameters
     ----------
     objective : Objective
-        Of at most six variables, twice differentiable at :math:`x_*`.
+        Of at most six variables, twice differentiable at :math:`x^*`.
     minimum : array_like, shape (d,)
-        :math:`x_*`, inside of M or not. Six digits are enough: Newton's method finds the rest.
+        :math:`x^*`, inside of M or not. Six digits are enough: Newton's method finds the rest.
     limits : sequence of (float, float), or one pair
         The closed box M: lowest and highest value of each coordinate. One pair holds for all.
     samples : int
@@ -110,7 +110,7 @@ def one_point_convexity(objective, minimum, limits, samples=2**14):
     The infimum is searched for, not proved: on a grid with the corners of M; between neighbours of
     the grid where the gradient changes most, by halving, which finds narrow walls and jumps; and
     from the lowest place of each of 64 parts of M downhill to the last digits. In place of points
-    very near to :math:`x_*` stands the smallest eigenvalue of its Hessian. Only a feature between
+    very near to :math:`x^*` stands the smallest eigenvalue of its Hessian. Only a feature between
     two neighbours of the grid with like gradients is missed. What is found is never below the
     infimum by more than rounding.
 
