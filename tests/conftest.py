@@ -5,9 +5,12 @@ show
     When the test ends, nothing may have gone wrong on it.
 node
     Run a script in Node beside the modules of the figures, ``node(script, data, worker=text)``.
+mnist
+    Have ``GDBOOK_DATA`` name a folder with MNIST; a test that asks for it is skipped where none is.
 """
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +19,8 @@ import pytest
 
 import gdbook
 from tests.figure_page import ADDRESS, PAGE, START
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -56,6 +61,15 @@ def show(browser):
     for context in contexts:
         context.close()
     assert problems == []
+
+
+@pytest.fixture
+def mnist(monkeypatch):
+    """The folder that ``GDBOOK_DATA`` names, or ``shared/mnist`` beside this one."""
+    folder = Path(os.environ.get("GDBOOK_DATA", ROOT.parent / "shared" / "mnist"))
+    if not folder.is_dir():
+        pytest.skip("no MNIST: GDBOOK_DATA names no folder with it")
+    monkeypatch.setenv("GDBOOK_DATA", str(folder))
 
 
 @pytest.fixture

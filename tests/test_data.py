@@ -1,7 +1,6 @@
 """Images: what is read is what was written, and what cannot be read says why."""
 
 import gzip
-import os
 
 import numpy as np
 import pytest
@@ -111,7 +110,7 @@ def test_a_download_that_was_cut_off(folder):
             mnist(folder)
 
 
-@pytest.mark.skipif("GDBOOK_DATA" not in os.environ, reason="GDBOOK_DATA names no MNIST")
+@pytest.mark.usefixtures("mnist")
 def test_the_real_set():
     images = mnist()
     assert images.features.shape == (10_000, 784) and images.shape == (28, 28)

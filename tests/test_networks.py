@@ -1,7 +1,6 @@
 """Networks: against their definition in NumPy, differences, dense matrices, and exact cases."""
 
 import itertools
-import os
 import pickle
 import re
 from pathlib import Path
@@ -265,7 +264,7 @@ def test_infinite_data_are_refused():
         NetworkLoss(NETWORK, INPUTS, [np.nan] * 4)
 
 
-@pytest.mark.skipif("GDBOOK_DATA" not in os.environ, reason="GDBOOK_DATA names no MNIST")
+@pytest.mark.usefixtures("mnist")
 def test_the_section_of_the_chapter_on_mnist(monkeypatch):
     import matplotlib.pyplot as plt
 
