@@ -127,12 +127,14 @@ def one_point_convexity(objective, minimum, limits, samples=2**14):
     centre = _critical_point(objective, minimum)
     low, high = _box(limits, objective.dimension)
     points, _ = _sampled(objective, low, high, samples)
-    near = 1e-5 * (high - low).min()
+    reach = np.maximum(np.abs(low - centre), np.abs(high - centre)).max()
+    size = 2.0 ** np.floor(np.log2(reach))  # the unit, for squares to be floats
+    near = 1e-5 * (high - low).min() / size
 
     def ratio(points):
-        away = points - centre
+        away = (points - centre) / size
         square = np.einsum("...i,...i", away, away)
-        slope = np.einsum("...i,...i", objective.gradient(points), away)
+        slope = np.einsum("...i,...i", objective.gradient(points) / size, away)
         far = square > near**2
         return np.where(far, slope / np.where(far, square, 1.0), np.inf)
 
@@ -182,10 +184,10 @@ def smoothness(objective, limits, samples=2**14):
     low, high = _box(limits, objective.dimension)
     points, (first, second) = _sampled(objective, low, high, samples)
     largest = -_lowest(lambda points: -_norm(objective.hessian(points)), points, low, high, samples)
-    change = np.linalg.norm(objective.gradient(second) - objective.gradient(first), axis=-1)
-    width = np.linalg.norm(second - first, axis=-1)
     rounding = 1e-9 * np.abs(objective.gradient(points)).max()
     with np.errstate(over="ignore"):
+        change = _length(objective.gradient(second) - objective.gradient(first))
+        width = _length(second - first)
         jumps = (change > 2 * largest * width + rounding).any()
     return math.inf if jumps else float(largest)
 
@@ -486,7 +488,7 @@ def _sampled(objective, low, high, samples):
     gradient = _finite_gradient(objective, grid)
     ends = []
     for axis in range(dimension):
-        change = np.linalg.norm(np.diff(gradient, axis=axis), axis=-1)
+        change = _length(np.diff(gradient, axis=axis))
         worst = np.unravel_index(np.argsort(change, axis=None)[-32:], change.shape)
         after = tuple(index + (i == axis) for i, index in enumerate(worst))
         ends.append((grid[worst], grid[after]))
@@ -495,7 +497,7 @@ def _sampled(objective, low, high, samples):
     for _ in range(20):
         middle = (first + second) / 2
         before, here, after = (_finite_gradient(objective, x) for x in (first, middle, second))
-        left = np.linalg.norm(here - before, axis=-1) >= np.linalg.norm(after - here, axis=-1)
+        left = _length(here - before) >= _length(after - here)
         first = np.where(left[:, np.newaxis], first, middle)
         second = np.where(left[:, np.newaxis], middle, second)
         found.append(middle)
@@ -519,6 +521,11 @@ def _finite_gradient(objective, points):
             f"it is {gradient[bad][0].tolist()}"
         )
     return gradient
+
+
+def _length(vectors):
+    """Euclidean norm along the last axis, also where the squares would overflow."""
+    return np.hypot.reduce(vectors, axis=-1, initial=0.0)
 
 
 def _norm(hessian):
@@ -590,6 +597,7 @@ def _power(steps, dimension, ratio):
     if ratio == 0:
         return 0.0
     try:
-        return 2.0 ** (steps * dimension) * ratio
+        whole = math.floor(exponent := steps * dimension)
+        return math.ldexp(2.0 ** (exponent - whole) * ratio, whole)
     except OverflowError:
         return math.inf

@@ -420,6 +420,18 @@ def test_no_simulation_violates_the_bound_for_avoidance():
     assert bound > 0.9  # in one step from 4 to 2, in the second to 1, in the third beyond
 
 
+def test_boxes_of_every_size():
+    for size in (1e-200, 1e-12, 1e12, 1e200, 1e300):
+        limits = (-size, 2 * size)
+        assert escape.one_point_convexity(gd.catalogue.quadratic(), 0.0, limits) == 1
+        assert escape.smoothness(gd.catalogue.quadratic(), limits) == 1
+    assert escape.smoothness(gd.catalogue.double_well(), (-1e100, 1e100)) == pytest.approx(3e200)
+
+
+def test_a_power_that_is_no_float_times_a_tiny_ratio():
+    assert escape.encounter_bound(1029, 1, 5e-324) == 2.0 ** (1030 - 1074)
+
+
 def test_bounds_in_numbers():
     assert escape.encounter_bound(0, 2, 0.25) == 1
     assert escape.encounter_bound(3, 2, Fraction(1, 2)) == 128
