@@ -260,3 +260,35 @@ def test_a_change_of_coordinates_makes_the_flat_minimum_the_sharp_one():
     slopes = [float(phi.diff(t).subs(t, v)) for v in (0, 1)]
     assert before[0] < before[1] and after[0] > after[1]
     np.testing.assert_allclose(after, np.multiply(before, np.square(slopes)))
+
+
+# Matrices
+
+
+def test_hessian_of_an_exact_fit_has_the_sums_of_eigenvalues():
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(6, 3)), rng.normal(size=(5, 3))
+    fit = gd.factorization.MatrixFactorization(X @ Y.T, rank=3)
+    computed = np.linalg.eigvalsh(fit.hessian(fit.join(X, Y)))
+    left, right = np.linalg.eigvalsh(X @ X.T), np.linalg.eigvalsh(Y @ Y.T)
+    sums = np.sort(np.add.outer(left, right).ravel())
+    nonzero = computed[computed > 1e-9]  # 33 coordinates, of which the group of R leaves 9 alone
+    np.testing.assert_allclose(nonzero, sums[sums > 1e-9], rtol=1e-9)
+    assert len(nonzero) == 33 - 9
+    assert computed[-1] == pytest.approx(15.517976441703095, abs=1e-12)
+
+
+def test_limit_may_be_less_balanced_than_that_of_gradient_flow():
+    # only where a residual beyond sqrt(2)/h is met: the law of imbalance
+    starts = np.random.default_rng(1).uniform(-6, 6, (4000, 2))
+    h = gd.factorization.critical_learning_rate(starts)
+    h = h * np.random.default_rng(2).uniform(0.02, 0.99, 4000)
+    z, points = np.zeros(4000), starts
+    for _ in range(3000):
+        step = h * (1 - points.prod(axis=1))
+        z = np.maximum(z, np.abs(step))
+        points = points + step[:, np.newaxis] * points[:, ::-1]
+    before, after = (np.abs(p**2 @ [1, -1]) for p in (starts, points))
+    worse = (np.abs(step) < 1e-9) & (after > 1.001 * before)
+    assert worse.sum() > 100
+    assert (z[worse] > math.sqrt(2)).all()
