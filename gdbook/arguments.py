@@ -5,7 +5,17 @@ from operator import index
 
 import numpy as np
 
-__all__ = ["natural", "number", "point", "points", "positive", "rational", "reals", "starts"]
+__all__ = [
+    "natural",
+    "number",
+    "pair",
+    "point",
+    "points",
+    "positive",
+    "rational",
+    "reals",
+    "starts",
+]
 
 
 def reals(value, name):
@@ -52,6 +62,25 @@ def points(value, dimension, name="points"):
             f"so shape (..., {dimension}), not {array.shape}"
         )
     return array
+
+
+def pair(first, second, dimension, names=("points", "vectors")):
+    """Two arrays of points, as many of the one as of the other, or one for all.
+
+    Examples
+    --------
+    >>> [array.shape for array in pair([[1, 2], [3, 4]], [0, 1], 2)]
+    [(2, 2), (2,)]
+    """
+    arrays = [points(v, dimension, name) for v, name in zip((first, second), names, strict=True)]
+    try:
+        np.broadcast_shapes(*(array.shape for array in arrays))
+    except ValueError:
+        raise ValueError(
+            f"{names[0]} and {names[1]} must be equally many, or one for all, not "
+            f"{arrays[0].shape} and {arrays[1].shape}"
+        ) from None
+    return arrays
 
 
 def starts(value, dimension, name="starts"):

@@ -272,6 +272,9 @@ class MatrixFactorization:
     target: np.ndarray
     rank: int
 
+    def __reduce__(self):  # what is read back can be written to as little
+        return MatrixFactorization, (self.target, self.rank)
+
     def __post_init__(self):
         target = arguments.reals(self.target, "target")
         if target.ndim != 2 or target.size == 0 or not np.isfinite(target).all():
@@ -401,8 +404,8 @@ class MatrixFactorization:
         >>> MatrixFactorization([[6.0]], rank=1).hessian_product([1.0, 2.0], [1.0, 0.0])
         array([ 4., -2.])
         """
-        X, Y = self.split(points)
-        U, V = self._split(arguments.points(vectors, self.dimension, "vectors"))
+        points, vectors = arguments.pair(points, vectors, self.dimension)
+        (X, Y), (U, V) = self._split(points), self._split(vectors)
         with np.errstate(all="ignore"):
             E = self._residual(X, Y)
             P = U @ Y.mT + X @ V.mT
@@ -453,11 +456,12 @@ class MatrixFactorization:
 
     def _largest_eigenvalue(self, point):
         start = np.random.default_rng(0).normal(size=self.dimension)  # of Lanczos, always the same
-        if not np.isfinite(self.hessian_product(point, start)).all():
+        image = self.hessian_product(point, start)
+        if not np.isfinite(image).all():
             return np.nan
         if self.dimension <= _LARGEST_DENSE:
             return np.linalg.eigvalsh(self.hessian(point))[-1]
-        if not (point.any() or self.target.any()):  # the Hessian is zero
+        if not image.any():  # the Hessian is zero
             return 0.0
         from scipy.sparse.linalg import LinearOperator, eigsh
 

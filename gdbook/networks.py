@@ -4,6 +4,7 @@ All numbers are double precision, whatever the caller's JAX is set to, and that 
 changed nor needed: 64 bits are switched on around each call and no further.
 """
 
+import os
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import pairwise
@@ -62,10 +63,12 @@ class MultilayerPerceptron:
     activation: str = "relu"
 
     def __post_init__(self):
+        if not np.iterable(self.widths):
+            raise TypeError(f"widths must be a sequence of whole numbers, not {self.widths!r}")
         widths = tuple(arguments.natural(width, "widths", least=1) for width in self.widths)
         if len(widths) < 2:
             raise ValueError(f"widths must name inputs and outputs at least, not {self.widths!r}")
-        if self.activation not in _ACTIVATIONS:
+        if self.activation not in tuple(_ACTIVATIONS):
             known = ", ".join(_ACTIVATIONS)
             raise ValueError(f"activation must be one of {known}, not {self.activation!r}")
         object.__setattr__(self, "widths", widths)
@@ -183,7 +186,8 @@ class NetworkLoss:
     network : MultilayerPerceptron
     features : array_like, shape (n, inputs)
     targets : array_like, shape (n,) or (n, outputs)
-        Labels (whole numbers from 0), or for the squared loss also the targets themselves.
+        Labels (whole numbers from 0), or for the squared loss also the targets themselves, which
+        have the shape (n,) too if there is one output.
     loss : {"cross-entropy", "squared"}
 
     Attributes
@@ -201,11 +205,14 @@ class NetworkLoss:
         If features and targets do not fit each other or the network.
     ImportError
         Where JAX is not installed.
+    RuntimeError
+        When it computes in a fork of a process that has computed before.
 
     Notes
     -----
     It is a `gdbook.Differentiable`: `gdbook.gradient_descent`, `gdbook.descend_many` and
-    `gdbook.gradient_flow` take it. `train` is faster than they are.
+    `gdbook.gradient_flow` take it. `train` is faster than they are. A sweep on processes needs
+    such that are no forks: those of `loky`, or of the context ``"spawn"``.
 
     Examples
     --------
@@ -258,8 +265,7 @@ class NetworkLoss:
         >>> loss.hessian_product([0.0, 0.0], [1.0, 0.0])  # a single class is certain
         array([0., 0.])
         """
-        vectors = arguments.points(vectors, self.dimension, "vectors")
-        points, vectors = np.broadcast_arrays(self._points(points), vectors)
+        points, vectors = np.broadcast_arrays(*arguments.pair(points, vectors, self.dimension))
         pairs = np.stack([points, vectors], axis=-2).reshape(-1, 2, self.dimension)
         products = [self._hessian(point)(vector) for point, vector in pairs]
         return np.reshape(products, points.shape)
@@ -280,6 +286,8 @@ class NetworkLoss:
 
     def accuracy(self, points):
         """Share of the inputs whose largest output is that of the label, at each point.
+
+        ``nan`` where an output is not a number.
 
         Parameters
         ----------
@@ -304,8 +312,8 @@ class NetworkLoss:
             raise ValueError("accuracy needs labels: give the loss whole numbers as its targets")
         points = self._points(points)
         rows = points.reshape(-1, self.dimension)
-        guesses = (self.network.outputs(row, self.features).argmax(axis=1) for row in rows)
-        return np.reshape([np.mean(guess == self.labels) for guess in guesses], points.shape[:-1])
+        outputs = (self.network.outputs(row, self.features) for row in rows)
+        return np.reshape([_share(some, self.labels) for some in outputs], points.shape[:-1])
 
     def _points(self, points):
         return arguments.points(points, self.dimension)
@@ -319,20 +327,20 @@ class NetworkLoss:
         product, apply = self._call("linearized", point), _compiled(self.network, self.loss).apply
 
         def hessian(vector):
-            with _jax().enable_x64(True):
+            with _double_precision():
                 return np.asarray(apply(product, vector))
 
         return hessian
 
     def _call(self, name, *values):
         function = getattr(_compiled(self.network, self.loss), name)
-        with _jax().enable_x64(True):
+        with _double_precision():
             return function(*values, *self._data)
 
     @cached_property
     def _data(self):
         targets = self.targets if self.loss == "squared" else self.labels
-        with _jax().enable_x64(True):  # where JAX computes, once
+        with _double_precision():  # where JAX computes, once
             return tuple(_jax().device_put(array) for array in (self.features, targets))
 
     def __getstate__(self):  # processes of a sweep put the data where their own JAX computes
@@ -449,8 +457,14 @@ def _fill(run, loss, point, rate):
 
 
 def _multiples(every, steps, last=False):
-    multiples = np.arange(0, steps + 1, every)
+    multiples = np.arange(0, steps + 1, min(every, steps + 1))
     return multiples if not last or multiples[-1] == steps else np.append(multiples, steps)
+
+
+def _share(outputs, labels):
+    if np.isnan(outputs).any():
+        return np.nan
+    return np.mean(outputs.argmax(axis=1) == labels)
 
 
 def _random(dimension):
@@ -517,14 +531,21 @@ def _compiled(network, kind):
     def advance(parameters, rate, count, *data):
         rate = jnp.asarray(rate, parameters.dtype)
 
-        def step(k, state):
-            layers, losses = state
+        def inside(state):
+            k, layers, _ = state
+            largest = jnp.array([jnp.abs(x).max() for layer in layers for x in layer]).max()
+            return (k < count) & (largest <= ESCAPE_RADIUS)
+
+        def step(state):
+            k, layers, losses = state
             value, slopes = jax.value_and_grad(loss)(layers, *data)
             layers = jax.tree.map(lambda x, slope: x - rate * slope, layers, slopes)
-            return layers, losses.at[k].set(value)
+            return k + 1, layers, losses.at[k].set(value)
 
-        state = network._layers(parameters), jnp.zeros(_BLOCK, parameters.dtype)
-        layers, losses = jax.lax.fori_loop(0, count, step, state)
+        losses = jnp.full(_BLOCK, jnp.nan, parameters.dtype)
+        _, layers, losses = jax.lax.while_loop(
+            inside, step, (0, network._layers(parameters), losses)
+        )
         return jnp.concatenate([x.ravel() for layer in layers for x in layer]), losses
 
     return SimpleNamespace(
@@ -534,6 +555,22 @@ def _compiled(network, kind):
         apply=jax.jit(lambda product, vector: product(vector)),
         advance=jax.jit(advance),
     )
+
+
+def _double_precision():
+    """Around all that JAX computes. Its threads are not in a fork, which would wait for ever."""
+    if os.getpid() != _first_process():
+        raise RuntimeError(
+            "networks cannot be computed in a fork of a process that has computed with JAX: give "
+            "the sweep loky.get_reusable_executor(), or "
+            'ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn"))'
+        )
+    return _jax().enable_x64(True)
+
+
+@lru_cache
+def _first_process():
+    return os.getpid()
 
 
 @lru_cache
@@ -557,12 +594,17 @@ def _labels_and_targets(targets, features, network, loss):
     targets = arguments.reals(targets, "targets")
     if not np.isfinite(targets).all():
         raise ValueError("targets must be finite, and some are not")
-    if targets.shape == (len(features), outputs) and loss == "squared":
-        return None, targets
+    shape = (len(features), outputs)
+    if loss == "squared" and shape in (targets.shape, (*targets.shape, 1)):  # 1: not a lone class
+        return None, targets.reshape(shape)
     if targets.shape != (len(features),):
         shapes = f"({len(features)},)" + f" or ({len(features)}, {outputs})" * (loss == "squared")
         raise ValueError(f"targets must have shape {shapes}, not {targets.shape}")
+    wrong = (targets != np.floor(targets)) | (targets < 0) | (targets >= outputs)
+    if wrong.any():
+        raise ValueError(
+            f"targets must be labels, whole numbers from 0 to {outputs - 1}, one for each output, "
+            f"not {targets[wrong][0]:g}"
+        )
     labels = targets.astype(int)
-    if np.any(labels != targets) or labels.min() < 0 or labels.max() >= outputs:
-        raise ValueError(f"labels must be whole numbers from 0 to {outputs - 1}: one output each")
     return labels, np.eye(outputs)[labels]

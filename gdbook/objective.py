@@ -262,7 +262,7 @@ class Objective:
         >>> Objective("x^2*y", "x y").hessian_product([1.0, 2.0], [0.0, 1.0])
         array([2., 0.])
         """
-        vectors = arguments.points(vectors, self.dimension, "vectors")
+        points, vectors = arguments.pair(points, vectors, self.dimension)
         return np.einsum("...ij,...j->...i", self.hessian(points), vectors)
 
     def sharpness(self, points):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -519,3 +520,19 @@ def test_critical_learning_rate_of_a_network_with_three_hidden_neurons():
     assert len(rates) > 100
     assert descend_many(network, starts, 0.98 * rates, 20_000).converged.all()
     assert descend_many(network, starts, 1.02 * rates, 20_000).diverged.all()
+
+
+def test_what_is_saved_comes_back_read_only():
+    matrices = pickle.loads(pickle.dumps(MatrixFactorization(WIDE, 1)))
+    np.testing.assert_array_equal(matrices.target, WIDE)
+    assert not matrices.target.flags.writeable
+
+
+def test_a_hessian_that_vanishes_by_underflow():
+    matrices = MatrixFactorization(np.zeros((30, 30)), rank=10)
+    assert matrices.sharpness(np.full(matrices.dimension, 1e-170)) == 0
+
+
+def test_points_and_vectors_that_do_not_fit():
+    with pytest.raises(ValueError, match="points and vectors must be equally many"):
+        MatrixFactorization([[1.0]], 1).hessian_product(np.ones((2, 2)), np.ones((3, 2)))

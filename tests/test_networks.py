@@ -1,6 +1,7 @@
 """Networks: against their definition in NumPy, differences, dense matrices, and exact cases."""
 
 import itertools
+import os
 import pickle
 import re
 from pathlib import Path
@@ -190,6 +191,28 @@ def test_divergence_is_a_result():
     assert run.losses[0] == loss.value(point)
 
 
+def test_divergence_does_not_depend_on_what_is_kept():
+    loss, point = small()
+    often, seldom = (train(loss, point, 50.0, 600, keep_every=every) for every in (1, 1000))
+    np.testing.assert_array_equal(often.losses, seldom.losses)
+    np.testing.assert_array_equal(np.isnan(often.losses), np.isnan(often.points[:, 0]))
+    assert 0 < np.isfinite(often.losses).sum() < 200
+
+
+def test_targets_of_one_output():
+    network = MultilayerPerceptron([2, 1])
+    features, targets = np.eye(4)[:, :2], np.array([0.0, 1.0, 0.5, 0.0])
+    flat = NetworkLoss(network, features, targets, "squared")
+    tall = NetworkLoss(network, features, targets[:, np.newaxis], "squared")
+    np.testing.assert_array_equal(flat.targets, tall.targets)
+    assert flat.labels is None and flat.value(np.zeros(3)) == 1.25 / 8
+
+
+def test_accuracy_after_divergence():
+    loss = NetworkLoss(NETWORK, INPUTS, [0] * 4)
+    np.testing.assert_array_equal(loss.accuracy([np.zeros(9), np.full(9, np.nan)]), [1, np.nan])
+
+
 def test_the_settings_of_jax_stay_what_they_are():
     loss, point = small()
     assert not jax.config.jax_enable_x64
@@ -203,6 +226,14 @@ def test_a_loss_can_be_sent_to_another_process():
     loss, point = small()
     value = loss.value(point)  # its data are where JAX computes
     assert pickle.loads(pickle.dumps(loss)).value(point) == value
+
+
+def test_a_fork_is_refused(monkeypatch):
+    loss, point = small()
+    loss.value(point)
+    monkeypatch.setattr(os, "getpid", lambda: 0)
+    with pytest.raises(RuntimeError, match="spawn"):
+        loss.value(point)
 
 
 def test_initial_weights():
@@ -221,6 +252,7 @@ INPUTS = np.zeros((4, 2))
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
+        (lambda: MultilayerPerceptron(3), TypeError, "widths must be"),
         (lambda: MultilayerPerceptron([3]), ValueError, "widths must name"),
         (lambda: MultilayerPerceptron([3, 0]), ValueError, "widths must be"),
         (lambda: MultilayerPerceptron([3, 2.5]), TypeError, "widths must be"),
@@ -233,6 +265,7 @@ INPUTS = np.zeros((4, 2))
         (lambda: NetworkLoss(NETWORK, INPUTS, [0] * 3), ValueError, "targets must have shape"),
         (lambda: NetworkLoss(NETWORK, INPUTS, [0, 1, 2, 3]), ValueError, "from 0 to 2"),
         (lambda: NetworkLoss(NETWORK, INPUTS, [0.5] * 4), ValueError, "whole numbers"),
+        (lambda: NetworkLoss(NETWORK, INPUTS, [1e300] * 4), ValueError, "targets must .*1e.300"),
         (lambda: NetworkLoss(NETWORK, INPUTS, np.eye(4)[:, :3]), ValueError, "shape"),
         (lambda: NetworkLoss(NETWORK, INPUTS, [0] * 4, "hinge"), ValueError, "loss must be"),
         (lambda: train("loss", [0.0], 0.1, 1), TypeError, "loss must be"),
@@ -245,6 +278,8 @@ def test_refusals(call, error, words):
 
 def test_refusals_of_a_loss():
     loss = NetworkLoss(NETWORK, INPUTS, np.zeros((4, 3)), "squared")
+    with pytest.raises(ValueError, match="points and vectors must be equally many"):
+        loss.hessian_product(np.zeros((2, 9)), np.zeros((3, 9)))
     with pytest.raises(ValueError, match="accuracy needs labels"):
         loss.accuracy(np.zeros(9))
     with pytest.raises(ValueError, match="keep_every"):
