@@ -215,6 +215,20 @@ def test_avoidance_bound_holds(h, dimension):
     assert avoided >= bound
 
 
+def test_the_fraction_of_the_avoidance_bound_is_no_factor():
+    # Halving in the plane: X = [1, 1.2] x [-.1, .1] with its ways back 2X, 4X, 8X, 16X all in W.
+    # With the fraction 2/1 as a factor beside r/c the theorem would be false; as an exponent not.
+    ways = sum(4**k for k in range(5))
+    ratio, farthest = 0.2**2 / (18.2 * 3.2), math.hypot(19.2, 1.6)
+    fraction = -2 / math.log2(1 - 0.5)
+    assert ways * ratio < 1 and ways * ratio > farthest * fraction * 2**2 * ratio
+    assert ways * ratio < farthest**fraction * 2**2 * ratio
+    f = gd.catalogue.quadratic_bowl(1, 1)
+    starts = np.random.default_rng(8).uniform([1, -1.6], [19.2, 1.6], (200_000, 2))
+    met = gd.escape.encounters(f, starts, 0.5, 10, [(1, 1.2), (-0.1, 0.1)]).mean()
+    assert met == pytest.approx(ways * ratio, rel=0.03)
+
+
 def test_distance_can_shrink_more_slowly_than_one_minus_h_mu():
     a, k = 1.5, 1.0
     root = math.sqrt(1 + k * k / 4)
