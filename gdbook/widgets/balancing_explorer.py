@@ -12,11 +12,11 @@ from gdbook.factorization import InvariantEllipse, critical_learning_rate
 from gdbook.objective import Objective
 from gdbook.plots import COLOURS
 from gdbook.widgets.live_figure import (
-    HERE,
     LiveFigure,
     parameter_values,
     require_inside,
     view,
+    worker_javascript,
 )
 
 __all__ = ["BalancingExplorer"]
@@ -104,13 +104,12 @@ class BalancingExplorer(LiveFigure):
         self._end = self._orbit.points[self._orbit.outcome.step]
         self._kind = int(_kinds(objective, learning_rate, self._end, self._orbit.outcome.label))
         self._flow = _flow_limit(start, product)
-        worker = (HERE / "balancing_worker.js").read_text(encoding="utf-8")
         super().__init__(
             objective,
             name="Balance of gradient descent on {f}",
             alt=self._description(start, learning_rate, critical),
             texts={
-                "worker": "\n".join([objective.javascript(), outcome.javascript(), worker]),
+                "worker": worker_javascript(objective, "balancing_worker.js"),
                 "geometry": _geometry(),
             },
             sliders=3,

@@ -3,7 +3,7 @@
 // nothing.
 //
 // A message { job, part, parts, start, ends, count, p, steps } asks for one share of a curve. Every piece is sent as
-// { job, first, kinds, x, y }, from the left. A new message ends the work on the one before.
+// { job, first, kinds, x, y }, from the left.
 
 export const kindNames = ["bounded", "above", "below", "diverged", "unstable"];
 
@@ -51,27 +51,10 @@ export function limits(request, first, number) {
 
 const PIECE = 64; // learning rates: a few milliseconds, so that a newer message is heard soon
 
-let current = 0;
-const inWorker = typeof WorkerGlobalScope !== "undefined";
-const pause = inWorker && new MessageChannel(); // lets waiting messages in, without the delay of a timer
-const waiting = [];
-const breathe = () => new Promise((resolve) => pause.port2.postMessage(waiting.push(resolve)));
-
-async function work(request) {
-  const { job, part, parts, count } = request;
+function* pieces(request) {
+  const { part, parts, count } = request;
   for (let first = part * PIECE; first < count; first += parts * PIECE) {
     const piece = limits(request, first, Math.min(PIECE, count - first));
-    self.postMessage({ job, first, ...piece }, [piece.kinds.buffer, piece.x.buffer, piece.y.buffer]);
-    await breathe();
-    if (job !== current) return;
+    yield [{ first, ...piece }, [piece.kinds.buffer, piece.x.buffer, piece.y.buffer]];
   }
-  self.postMessage({ job, done: true });
-}
-
-if (inWorker) {
-  pause.port1.onmessage = () => waiting.shift()();
-  self.onmessage = ({ data }) => {
-    current = data.job;
-    work(data);
-  };
 }

@@ -4,7 +4,6 @@
 // A message { job, part, parts, limits, sizes, learningRate, p, steps } asks for one share of a picture, in passes
 // of growing size. Every piece is sent as { job, size, first, labels, steps }, rows counted from below. The label of an
 // orbit that converged to target number i of the function `target` is 4 + i.
-// A new message ends the work on the one before; without limits it does only that.
 
 export const labelNames = ["converged", "diverged", "periodic", "bounded"];
 
@@ -69,30 +68,13 @@ function distanceAt(k, j) {
 
 export const PIECES = 80; // of each pass: a few milliseconds, so that a newer message is heard soon
 
-let current = 0;
-const pause = new MessageChannel(); // lets waiting messages in, without the delay of a timer
-const waiting = [];
-pause.port1.onmessage = () => waiting.shift()();
-const breathe = () => new Promise((resolve) => pause.port2.postMessage(waiting.push(resolve)));
-
-async function work(request) {
-  const { job, part, parts, sizes } = request;
+function* pieces(request) {
+  const { part, parts, sizes } = request;
   for (const size of sizes) {
     const rows = size / PIECES;
     for (let piece = part; piece < PIECES; piece += parts) {
-      const answer = { job, size, first: piece * rows, ...basinRows(request, size, piece * rows, rows) };
-      self.postMessage(answer, [answer.labels.buffer, answer.steps.buffer]);
-      await breathe();
-      if (job !== current) return;
+      const found = basinRows(request, size, piece * rows, rows);
+      yield [{ size, first: piece * rows, ...found }, [found.labels.buffer, found.steps.buffer]];
     }
   }
-  self.postMessage({ job, done: true });
-}
-
-// The page imports the loop too: there is no one to answer there.
-if (typeof document === "undefined" && typeof self !== "undefined") {
-  self.onmessage = ({ data }) => {
-    current = data.job;
-    if (data.limits) work(data);
-  };
 }

@@ -3,19 +3,18 @@
 import numpy as np
 import traitlets
 
-from gdbook import outcome
 from gdbook.bifurcation import bifurcation_diagram
 from gdbook.descent import gradient_descent
 from gdbook.periodic import attracting_period, period_doublings
 from gdbook.plots import COLOURS
 from gdbook.widgets.live_figure import (
     FARTHEST,
-    HERE,
     LiveFigure,
     parameter_values,
     require_dimension,
     require_inside,
     view,
+    worker_javascript,
 )
 
 __all__ = ["BifurcationExplorer"]
@@ -78,12 +77,11 @@ class BifurcationExplorer(LiveFigure):
             learning_rate = home[0] + 0.6 * (home[1] - home[0])
         learning_rate = require_inside("learning_rate", learning_rate, 0, home[1])
         doublings = _doublings(objective, start, home[1], smoothness)
-        text = (HERE / "bifurcation_worker.js").read_text(encoding="utf-8")
         super().__init__(
             objective,
             name="Bifurcation diagram of gradient descent on {f}",
             alt=_description(home, doublings, start, learning_rate),
-            texts={"worker": "\n".join([objective.javascript(), outcome.javascript(), text])},
+            texts={"worker": worker_javascript(objective, "bifurcation_worker.js")},
             sliders=2,
             learning_rate=round(learning_rate, 12),
             start=start,

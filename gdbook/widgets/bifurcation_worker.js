@@ -3,7 +3,7 @@
 //
 // A message { job, part, parts, limits, depth, size, start, others, p, passes } asks for one share of a diagram, in passes that
 // follow each orbit longer and longer, { rates, least, most, keep }. Every piece is sent as { job, pass, first, count, shades, regimes, periods }:
-// columns from the left, rows from above. A new message ends the work on the one before.
+// columns from the left, rows from above.
 
 export const regimeNames = ["stable", "periodic", "chaotic", "diverged", "edge"];
 export const OWN = 127; // shades 1 to 127 belong to the orbit of the start, those above to the other starts
@@ -202,30 +202,13 @@ function shade(shades, column, count, own, other, regime) {
 
 const COLUMNS = 16; // per piece: a few milliseconds, so that a newer message is heard soon
 
-let current = 0;
-const inWorker = typeof WorkerGlobalScope !== "undefined";
-const pause = inWorker && new MessageChannel(); // lets waiting messages in, without the delay of a timer
-const waiting = [];
-const breathe = () => new Promise((resolve) => pause.port2.postMessage(waiting.push(resolve)));
-
-async function work(request) {
-  const { job, part, parts, size, passes } = request;
+function* pieces(request) {
+  const { part, parts, size, passes } = request;
   for (const [pass, orders] of passes.entries()) {
     for (let first = part * COLUMNS; first < size[0]; first += parts * COLUMNS) {
       const count = Math.min(COLUMNS, size[0] - first);
       const piece = diagramColumns(request, first, count, orders);
-      self.postMessage({ job, pass, first, count, ...piece }, Object.values(piece).map(({ buffer }) => buffer));
-      await breathe();
-      if (job !== current) return;
+      yield [{ pass, first, count, ...piece }, Object.values(piece).map(({ buffer }) => buffer)];
     }
   }
-  self.postMessage({ job, done: true });
-}
-
-if (inWorker) {
-  pause.port1.onmessage = () => waiting.shift()();
-  self.onmessage = ({ data }) => {
-    current = data.job;
-    work(data);
-  };
 }

@@ -15,12 +15,12 @@ from gdbook.objective import Objective
 from gdbook.plots import COLOURS
 from gdbook.widgets import reached
 from gdbook.widgets.live_figure import (
-    HERE,
     LiveFigure,
     parameter_values,
     require_dimension,
     require_inside,
     view,
+    worker_javascript,
 )
 
 __all__ = ["DescentExplorer2D"]
@@ -283,16 +283,10 @@ def _curves_javascript(levels, objective):
 
 def _worker(objective, targets):
     """The loop of the basin picture with the objective's step in it, and the target of a limit."""
-    loop = (HERE / "basin_worker.js").read_text(encoding="utf-8")
-    step = source.javascript_step(
-        objective.variables, objective.parameter_symbols, objective.gradient_expression
-    )
-    before, after = loop.split("/* one step */")
     target = "export const target = () => -1;"
     if targets:
         target = reached.target_javascript(targets, objective)
-    texts = [objective.javascript(), outcome.javascript(), target, f"{before}{step}{after}"]
-    return "\n".join(texts)
+    return worker_javascript(objective, "basin_worker.js", target)
 
 
 def _shader(objective, targets):

@@ -9,6 +9,7 @@ import anywidget
 import numpy as np
 import traitlets
 
+from gdbook import outcome, source
 from gdbook.arguments import number, points, positive
 from gdbook.objective import Objective
 from gdbook.plots import COLOURS
@@ -221,6 +222,19 @@ def draw_tangent_steps(ax, objective, orbit, limits, heights):
     ax.plot(points, values, "o", markersize=4, **style)
     ax.plot(points[0], values[0], "o", markersize=9, markerfacecolor="white", **style)
     ax.set(xlim=limits, ylim=heights, xlabel="", ylabel="")
+
+
+def worker_javascript(objective, loop, *texts):
+    """Text of a worker: formula, outcome, other texts, the loop of that file name, its frame.
+
+    The formula's step comes in the place of the loop's comment "one step", if it has one.
+    """
+    loop, frame = ((HERE / name).read_text(encoding="utf-8") for name in (loop, "worker_frame.js"))
+    step = source.javascript_step(
+        objective.variables, objective.parameter_symbols, objective.gradient_expression
+    )
+    loop = loop.replace("/* one step */", step)
+    return "\n".join([objective.javascript(), outcome.javascript(), *texts, loop, frame])
 
 
 def _axes_box(panel, width, height):

@@ -3,7 +3,6 @@
 import numpy as np
 import traitlets
 
-from gdbook import outcome, source
 from gdbook.arguments import natural, number, points
 from gdbook.descent import gradient_descent
 from gdbook.ensemble import descend_many
@@ -11,7 +10,6 @@ from gdbook.plots import COLOURS
 from gdbook.widgets.live_figure import (
     FARTHEST,
     FINEST,
-    HERE,
     LiveFigure,
     draw_tangent_steps,
     parameter_values,
@@ -19,6 +17,7 @@ from gdbook.widgets.live_figure import (
     require_dimension,
     require_inside,
     value_limits,
+    worker_javascript,
 )
 from gdbook.widgets.reached import (
     COLOUR_WORDS,
@@ -127,12 +126,13 @@ class SelectionExplorer(LiveFigure):
         learning_rate = require_inside("learning_rate", learning_rate, *rates)
         steps = int(require_inside("steps", natural(steps, "steps", 1), 1, MOST_STEPS))
         names = list(self._conditions)
+        target = target_javascript(targets, objective)
         formula = "{f}" if len(str(objective)) <= LONGEST_FORMULA else _head(objective)
         super().__init__(
             objective,
             name=f"Selection of minima of {formula} by gradient descent",
             alt=_description(formula, names, minima, start, learning_rate, limits, rates, steps),
-            texts={"worker": _worker(objective, targets)},
+            texts={"worker": worker_javascript(objective, "selection_worker.js", target)},
             sliders=2,
             start=start,
             learning_rate=learning_rate,
@@ -292,22 +292,6 @@ def _image(fates, colours):
 
     rgb = np.array([to_rgb(colour) for colour in colours])
     return (0.75 * rgb + 0.25)[fates]  # as in selection_picture.js
-
-
-def _worker(objective, targets):
-    """The loop of the map with the formula's step in it."""
-    loop = (HERE / "selection_worker.js").read_text(encoding="utf-8")
-    step = source.javascript_step(
-        objective.variables, objective.parameter_symbols, objective.gradient_expression
-    )
-    before, after = loop.split("/* one step */")
-    texts = [
-        objective.javascript(),
-        outcome.javascript(),
-        target_javascript(targets, objective),
-        f"{before}{step}{after}",
-    ]
-    return "\n".join(texts)
 
 
 def _head(objective):

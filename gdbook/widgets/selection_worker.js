@@ -4,7 +4,7 @@
 //
 // A message { job, part, parts, limits, rates, logarithmic, p, steps, sizes } asks for one share of a map, in passes of
 // growing size [columns, rows]. Every piece is sent as { job, columns, first, count, fates }, rows counted from the lowest
-// learning rate. A new message ends the work on the one before.
+// learning rate.
 
 export const [NONE, DIVERGED] = [4, 5]; // fates beside the numbers of targets
 const limit = [0];
@@ -55,32 +55,15 @@ export function mapRows({ limits, rates, logarithmic, p, steps }, [columns, rows
 
 const PIECES = 80; // of each pass: a few milliseconds, so that a newer message is heard soon
 
-let current = 0;
-const inWorker = typeof WorkerGlobalScope !== "undefined";
-const pause = inWorker && new MessageChannel(); // lets waiting messages in, without the delay of a timer
-const waiting = [];
-const breathe = () => new Promise((resolve) => pause.port2.postMessage(waiting.push(resolve)));
-
-async function work(request) {
-  const { job, part, parts, sizes } = request;
+function* pieces(request) {
+  const { part, parts, sizes } = request;
   for (const size of sizes) {
     const [columns, rows] = size;
     const each = Math.ceil(rows / PIECES);
     for (let first = part * each; first < rows; first += parts * each) {
       const count = Math.min(each, rows - first);
       const fates = mapRows(request, size, first, count);
-      self.postMessage({ job, columns, first, count, fates }, [fates.buffer]);
-      await breathe();
-      if (job !== current) return;
+      yield [{ columns, first, count, fates }, [fates.buffer]];
     }
   }
-  self.postMessage({ job, done: true });
-}
-
-if (inWorker) {
-  pause.port1.onmessage = () => waiting.shift()();
-  self.onmessage = ({ data }) => {
-    current = data.job;
-    work(data);
-  };
 }
