@@ -301,8 +301,8 @@ function drawGaps(plot, theme, { geometry, curve, p, h, flowGap, kind, outcome, 
   plot.line(ends, [flowGap, flowGap], { colour: theme.regimes["gradient flow"], width: 2, dash: [7, 4] });
   plot.line([critical, critical], [0, height], { colour: theme.regimes[lost], width: 1.6 });
   drawLimits(plot, theme, curve, height);
-  drawMultiples(plot, theme, sharpness, ends, height);
   plot.line([h, h], [0, height], { colour: theme.foreground, width: 1.4 });
+  drawMultiples(plot, theme, sharpness, ends, height);
   const [x, y] = ring();
   plot.handle(plot.fromX(x), plot.fromY(y), theme.regimes[colourOf({ kind, outcome })]);
 }

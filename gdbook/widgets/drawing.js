@@ -10,8 +10,9 @@ export function format(value, digits = 2) {
   return `${mantissa} × 10${superscript(Number(power))}`.replace("-", "−");
 }
 
-// Two digits after the point, or three where the third is not zero.
+// Two digits after the point, or three where the third is not zero; below a tenth, three digits that count.
 export function short(value) {
+  if (value >= 1e-3 && value < 0.1) return String(Number(value.toPrecision(3)));
   return format(value, 3).replace(/^(.*\.\d\d)0$/, "$1");
 }
 
@@ -200,10 +201,13 @@ export class Plot {
     c.strokeRect(this.left, this.top, this.right - this.left, this.bottom - this.top);
     c.textAlign = "center";
     c.textBaseline = "top";
-    for (const { at, text } of columns) c.fillText(text, this.toX(at), this.bottom + 5);
+    for (const { at, text } of columns) {
+      const half = c.measureText(text).width / 2;
+      c.fillText(text, clamp(this.toX(at), half, this.width - half), this.bottom + 5);
+    }
     c.textAlign = "right";
     c.textBaseline = "middle";
-    for (const { at, text } of rows) c.fillText(text, this.left - 6, this.toY(at));
+    for (const { at, text } of rows) c.fillText(text, this.left - 6, this.toY(at), this.left - 7);
     c.fillStyle = theme.foreground;
     c.textBaseline = "alphabetic";
     c.fillText(this.x.label + noteX, this.right, this.bottom + 31);
