@@ -154,13 +154,14 @@ def mnist(folder=None, part="test"):
     Traceback (most recent call last):
     FileNotFoundError: no/such/folder has no file t10k-images-idx3-ubyte.gz, packed or not: ...
     """
-    if part not in _PARTS:
+    if part not in tuple(_PARTS):
         raise ValueError(f'part must be "test" or "train", not {part!r}')
     folder = folder or os.environ.get(FOLDER)
     if not folder:
         raise FileNotFoundError(
             f"MNIST is read from files: name their folder, mnist(folder), or set {FOLDER} to it"
         )
+    folder = Path(folder).expanduser()
     images = _array(_find(folder, f"{_PARTS[part]}-images-idx3-ubyte"), axes=3)
     labels = _array(_find(folder, f"{_PARTS[part]}-labels-idx1-ubyte"), axes=1)
     if len(images) != len(labels):
@@ -168,7 +169,8 @@ def mnist(folder=None, part="test"):
             f"{folder} has {len(images)} images and {len(labels)} labels in part {part!r}: "
             "replace its files by a pair that belongs together"
         )
-    return Images(images.reshape(len(images), -1) / 255, labels.astype(int), images.shape[1:])
+    pixels = images.reshape(len(images), prod(images.shape[1:]))
+    return Images(pixels / 255, labels.astype(int), images.shape[1:])
 
 
 def _find(folder, name):

@@ -240,6 +240,8 @@ def plot_selection_map(selection, ax=None):
         )
     if len(selection.names) > 4:
         raise ValueError(f"selection must have at most four targets, not {len(selection.names)}")
+    if not np.isfinite(selection.starts).all():
+        raise ValueError("selection must have finite starts, and some are not")
     ax = _axes(ax)
     targets = {name: COLOURS[f"target {i + 1}"] for i, name in enumerate(selection.names)}
     colours = {"diverged": COLOURS["diverged"], "no convergence": COLOURS["chaotic"], **targets}
@@ -250,7 +252,8 @@ def plot_selection_map(selection, ax=None):
     edges = np.exp(_edges(np.log(rates))) if logarithmic else _edges(rates)
     style = {"cmap": ListedColormap(list(colours.values())), "vmin": 0, "vmax": len(colours) - 1}
     ax.pcolormesh(_edges(x), edges, codes, rasterized=True, **style)
-    seen = [name for name in [*targets, "no convergence", "diverged"] if _occurs(selection, name)]
+    shares = selection.shares
+    seen = [name for name in [*targets, "no convergence", "diverged"] if shares[name].any()]
     ax.legend(
         handles=[Patch(color=colours[name], label=name) for name in seen],
         loc="lower left",
@@ -261,10 +264,6 @@ def plot_selection_map(selection, ax=None):
     ax.set(xlabel="start", ylabel="learning rate", yscale="log" if logarithmic else "linear")
     ax.grid(False)
     return ax
-
-
-def _occurs(selection, name):
-    return bool(selection.shares[name].any())
 
 
 def _edges(centres):

@@ -69,6 +69,18 @@ def test_folder_from_the_environment(folder, monkeypatch):
         mnist()
 
 
+def test_folder_in_the_home_of_the_user(folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder.parent))
+    monkeypatch.setenv("USERPROFILE", str(folder.parent))
+    assert len(mnist(f"~/{folder.name}")) == 7
+
+
+def test_files_without_an_image(folder):
+    (folder / "t10k-images-idx3-ubyte.gz").write_bytes(gzip.compress(packed(PIXELS[:0])))
+    (folder / "t10k-labels-idx1-ubyte").write_bytes(packed(CLASSES[:0]))
+    assert mnist(folder).features.shape == (0, 20)
+
+
 def test_a_part_that_is_not_there(folder):
     with pytest.raises(FileNotFoundError, match="train-images-idx3-ubyte"):
         mnist(folder, part="train")

@@ -21,7 +21,7 @@ def fresh(code):
 
 def test_import_loads_no_heavy_package():
     heavy = {"sympy", "scipy", "numba", "llvmlite", "jax", "matplotlib", "anywidget", "ipywidgets"}
-    heavy |= {"flint", "tqdm", "distributed", "loky"}
+    heavy |= {"flint", "tqdm", "distributed", "loky", "sklearn"}
     loaded = json.loads(fresh("import gdbook, json, sys; print(json.dumps(list(sys.modules)))"))
     assert not heavy & set(loaded)
 

@@ -121,3 +121,9 @@ def test_wrong_arguments_are_named():
         plots.plot_contours(catalogue.quadratic(), ((0, 1), (0, 1)))
     with pytest.raises(ValueError, match=r"name must be .* not 'mauve'"):
         plots.colour("mauve")
+
+
+def test_a_selection_map_of_starts_that_are_no_numbers():
+    found = gd.escape.selection_map(gd.catalogue.double_well(), [0.5, np.nan], [0.1], {"a": [1.0]})
+    with pytest.raises(ValueError, match="selection must have finite starts"):
+        gd.plots.plot_selection_map(found)
