@@ -1,17 +1,17 @@
 // The bifurcation diagram as pixels, computed by workers: short orbits first, then long ones.
 
 import { channels } from "./drawing.js";
-import { Workers } from "./workers.js";
+import { PictureInPasses } from "./workers.js";
 
 const QUICK = { rates: 1, least: 256, most: 256, keep: 256 };
 const WHOLE = { rates: 3, least: 1024, most: 16384, keep: 4000 };
 const LONGEST = 64000;
 const WASH = 26; // of 255: how full a column is in which the orbit diverges
 
-export class DiagramPicture {
+export class DiagramPicture extends PictureInPasses {
   constructor(address, size, { regimeNames, OWN }, timings, changed) {
-    Object.assign(this, { size, names: regimeNames, own: OWN, timings, changed });
-    this.workers = new Workers(address, timings, { receive: (piece) => this.receive(piece), finished: changed });
+    super(address, timings, changed, 60);
+    Object.assign(this, { size, names: regimeNames, own: OWN });
     [this.canvas, this.strip] = [size, [size[0], 1]].map(([width, height]) =>
       Object.assign(document.createElement("canvas"), { width, height }),
     );
@@ -20,41 +20,27 @@ export class DiagramPicture {
     this.fresh = [];
   }
 
-  // Asks for a new diagram; whatever is being computed is given up.
   ask(request) {
-    this.workers.begin();
-    this.missing = this.size[0];
-    this.waiting = [];
     this.limitsAsked = request.limits;
     // of a small part of the diagram more is to be seen when orbits are longer
     const long = { ...WHOLE, keep: Math.min(LONGEST, Math.round(WHOLE.keep * request.depth)) };
     const passes = request.depth > 2 ? [QUICK, WHOLE, long] : [QUICK, WHOLE];
-    this.workers.share({ ...request, size: this.size, passes });
+    this.begin(this.size[0], { ...request, size: this.size, passes });
   }
 
-  receive(piece) {
-    // the diagram before stands until the first pass is whole; a quick worker may be further already
-    this.waiting.push(piece);
-    if (piece.pass === 0) this.missing -= piece.count;
-    if (this.missing > 0) return;
-    const whole = this.missing === 0;
-    if (whole) {
-      this.missing = -1;
-      this.timings.coarse = this.workers.since;
-      this.limits = this.limitsAsked;
-      this.pieces = [];
-      this.fresh = [];
-      this.waiting.sort((a, b) => a.pass - b.pass);
-    }
-    this.pieces.push(...this.waiting);
-    this.fresh.push(...this.waiting);
-    this.waiting = [];
-    // what is fresh waits a little for company: drawing for every piece would take the time from the workers
-    const now = performance.now();
-    if (whole || now - this.shown > 60) {
-      this.shown = now;
-      this.changed();
-    }
+  pass(piece) {
+    return piece.pass;
+  }
+
+  begun() {
+    this.limits = this.limitsAsked;
+    this.pieces = [];
+    this.fresh = [];
+  }
+
+  keep(pieces) {
+    this.pieces.push(...pieces);
+    this.fresh.push(...pieces);
   }
 
   // Brings both canvases up to date with what has arrived, in the colours of the theme.
@@ -95,10 +81,6 @@ export class DiagramPicture {
       });
     }
     return { regimes, periods };
-  }
-
-  remove() {
-    this.workers.remove();
   }
 }
 

@@ -1,15 +1,14 @@
 // The selection map as pixels, computed by workers: coarse first. Beside it the shares, which are its rows in order.
 
 import { channels } from "./drawing.js";
-import { Workers } from "./workers.js";
+import { PictureInPasses } from "./workers.js";
 
 export const SIZE = [480, 320];
 const COARSE = [60, 40];
 
-export class SelectionPicture {
+export class SelectionPicture extends PictureInPasses {
   constructor(address, timings, changed) {
-    Object.assign(this, { timings, changed });
-    this.workers = new Workers(address, timings, { receive: (piece) => this.receive(piece), finished: changed });
+    super(address, timings, changed, 100);
     [this.map, this.shares] = [0, 1].map(() =>
       Object.assign(document.createElement("canvas"), { width: SIZE[0], height: SIZE[1] }),
     );
@@ -17,40 +16,26 @@ export class SelectionPicture {
     this.ordered = new Uint8Array(SIZE[0] * SIZE[1]);
   }
 
-  // Asks for a new map; whatever is being computed is given up.
   ask(request) {
-    this.workers.begin();
-    this.missing = COARSE[1];
-    this.waiting = [];
     this.request = request;
-    this.workers.share({ ...request, sizes: [COARSE, SIZE] });
+    this.begin(COARSE[1], { ...request, sizes: [COARSE, SIZE] });
   }
 
-  receive(piece) {
-    // the map before stands until the first pass is whole; a quick worker may be further already
-    this.waiting.push(piece);
-    if (piece.columns === COARSE[0]) this.missing -= piece.count;
-    if (this.missing > 0) return;
-    const whole = this.missing === 0;
-    if (whole) {
-      this.missing = -1;
-      this.timings.coarse = this.workers.since;
-      this.shown = this.request;
-      this.waiting.sort((a, b) => a.columns - b.columns);
-    }
-    for (const one of this.waiting) this.keep(one);
-    this.waiting = [];
+  pass(piece) {
+    return piece.columns === COARSE[0] ? 0 : 1;
+  }
+
+  begun() {
+    this.shown = this.request;
+  }
+
+  keep(pieces) {
+    for (const piece of pieces) this.enlarge(piece);
     this.painted = undefined;
-    // what is fresh waits a little for company: drawing for every piece would take the time from the workers
-    const now = performance.now();
-    if (whole || now - this.last > 100) {
-      this.last = now;
-      this.changed();
-    }
   }
 
   // A piece of the coarse map is enlarged.
-  keep({ columns, first, count, fates }) {
+  enlarge({ columns, first, count, fates }) {
     const [width, scale] = [SIZE[0], SIZE[0] / columns];
     for (let row = 0; row < count; row++) {
       const at = (first + row) * scale * width; // the lowest row that it fills
@@ -77,10 +62,6 @@ export class SelectionPicture {
     const counts = Array(6).fill(0);
     for (const fate of this.fates) counts[fate]++;
     return counts;
-  }
-
-  remove() {
-    this.workers.remove();
   }
 }
 

@@ -46,3 +46,46 @@ export class Workers {
     for (const worker of this.all) worker.terminate();
   }
 }
+
+// A picture that comes in passes, the coarse one first: the picture before stands until that is whole. A subclass has
+// `pass(piece)`, 0 for the first; `begun()`, called when that is whole; and `keep(pieces)` for what is to be seen.
+export class PictureInPasses {
+  // `changed()` asks for a drawing, for fresh pieces at most every `interval` milliseconds.
+  constructor(address, timings, changed, interval) {
+    Object.assign(this, { timings, changed, interval });
+    this.workers = new Workers(address, timings, { receive: (piece) => this.receive(piece), finished: changed });
+  }
+
+  // Asks for a new picture, whose first pass has so many lines; whatever is being computed is given up.
+  begin(lines, request) {
+    this.workers.begin();
+    this.missing = lines;
+    this.waiting = [];
+    this.workers.share(request);
+  }
+
+  receive(piece) {
+    this.waiting.push(piece); // a quick worker may be further already
+    if (this.pass(piece) === 0) this.missing -= piece.count;
+    if (this.missing > 0) return;
+    const whole = this.missing === 0;
+    if (whole) {
+      this.missing = -1;
+      this.timings.coarse = this.workers.since;
+      this.begun();
+      this.waiting.sort((a, b) => this.pass(a) - this.pass(b));
+    }
+    this.keep(this.waiting);
+    this.waiting = [];
+    // what is fresh waits a little for company: drawing for every piece would take the time from the workers
+    const now = performance.now();
+    if (whole || now - this.drawn > this.interval) {
+      this.drawn = now;
+      this.changed();
+    }
+  }
+
+  remove() {
+    this.workers.remove();
+  }
+}
