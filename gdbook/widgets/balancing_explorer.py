@@ -299,7 +299,8 @@ def _draw_multiples(axes, top, sharpness):
     marks = np.arange(1, top * sharpness, max(1, top * sharpness // 5))
     along = axes.get_xaxis_transform()
     axes.vlines(marks / sharpness, 0.98, 1, color=INK, transform=along)
+    halo = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
     for mark in marks:
         words = rf"${mark:g}/L_0$" if mark == marks[0] else f"{mark:g}"
-        place = (mark / sharpness, 0.945)
-        axes.annotate(words, place, xycoords=along, ha="center", va="center", fontsize=8)
+        place, centred = (mark / sharpness, 0.945), {"ha": "center", "va": "center"}
+        axes.annotate(words, place, xycoords=along, **centred, fontsize=8, bbox=halo)
