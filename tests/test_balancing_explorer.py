@@ -9,7 +9,7 @@ import pytest
 
 import gdbook as gd
 from gdbook.widgets import balancing_explorer as module
-from tests.figure_page import picture, state, status, work_meter
+from tests.figure_page import picture, state, state_after_many_wishes, status, work_meter
 
 factorization = gd.catalogue.scalar_factorization
 critical_rate = gd.factorization.critical_learning_rate
@@ -415,14 +415,7 @@ def test_a_coarse_curve_stands_in_the_frame_of_the_new_start(show):
 
 
 def test_a_newer_wish_ends_the_work_on_the_one_before(show):
-    page = show(explorer())
-    slider = page.locator("input[type=range]").nth(1)
-    slider.focus()
-    for _ in range(12):
-        slider.press("ArrowLeft")
-    state(page)
-    page.wait_for_function(DONE)
-    late = state(page)
+    late = state_after_many_wishes(show(explorer()), DONE)
     fresh = show(explorer(tuple(late["start"]), 0.12))
     fresh.wait_for_function(DONE)
     assert state(fresh)["curve"] == late["curve"]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import gdbook as gd
-from tests.figure_page import picture, state, status, work_meter
+from tests.figure_page import picture, state, state_after_many_wishes, status, work_meter
 
 catalogue = gd.catalogue
 SQRT5 = 5**0.5
@@ -497,14 +497,7 @@ def test_nonsense_in_the_address_is_not_believed(address, show):
 
 
 def test_a_newer_wish_ends_the_work_on_the_one_before(show):
-    page = show(explorer())
-    slider = page.locator("input[type=range]").nth(1)
-    slider.focus()
-    for _ in range(12):
-        slider.press("ArrowLeft")
-    state(page)
-    page.wait_for_function(DONE)
-    late = state(page)
+    late = state_after_many_wishes(show(explorer()), DONE)
     fresh = show(explorer(None, start=late["start"], limits=(0, 2.1, *RANGE)))
     fresh.wait_for_function(DONE)
     assert state(fresh)["columns"] == late["columns"]
