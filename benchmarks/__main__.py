@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks import harness, reference
 
-SUBJECTS = ["series", "engine", "sweep"]
+SUBJECTS = ["series", "engine", "sweep", "networks", "classification", "browser"]
 FOLDER = Path(__file__).resolve().parent.parent / "_build" / "benchmarks"
 
 

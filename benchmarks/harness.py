@@ -95,6 +95,12 @@ def in_fresh_process(function, *arguments, environment=None, limit=120):
     return {name: Timing(*values) for name, values in json.loads(run.stdout).items()}
 
 
+def on_one_core():
+    """Keep this process on one core, or ratios tell how busy the others are; before JAX comes."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+
+
 def _child(function, arguments):
     module, name = function.split(":")
     timings = getattr(importlib.import_module(module), name)(*json.loads(arguments))

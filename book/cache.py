@@ -7,6 +7,7 @@ A changed name is also a changed Sphinx setting, which makes Sphinx read every c
 
 import hashlib
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -24,7 +25,8 @@ def setup(app):
 def key():
     ran_with = {name: version for name, version in versions().items() if name != "gdbook"}
     sources = digest(ROOT / "gdbook", ROOT / "requirements", ROOT / "book" / "data")
-    return hashlib.sha256(json.dumps([ran_with, sources]).encode()).hexdigest()[:12]
+    images = os.environ.get("GDBOOK_DATA")  # on which the networks of the chapters are trained
+    return hashlib.sha256(json.dumps([ran_with, sources, images]).encode()).hexdigest()[:12]
 
 
 def folder(build):

@@ -9,8 +9,8 @@ import lazy_loader
 _load, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=[
-        *("catalogue", "data", "escape", "factorization", "multiscale", "networks", "outcome"),
-        *("plots", "widgets"),
+        *("catalogue", "classification", "data", "escape", "factorization", "multiscale"),
+        *("networks", "outcome", "plots", "widgets"),
     ],
     submod_attrs={
         "backward_error": ["ModifiedField", "interpolated_field", "modified_field"],

@@ -6,6 +6,8 @@ from operator import index
 import numpy as np
 
 __all__ = [
+    "generator",
+    "kept_steps",
     "natural",
     "number",
     "pair",
@@ -161,6 +163,32 @@ def positive(value, name):
     if result <= 0:
         raise ValueError(f"{name} must be positive, not {value!r}")
     return result
+
+
+def generator(value):
+    """`value`, if it is a generator of random numbers.
+
+    Examples
+    --------
+    >>> generator(0)
+    Traceback (most recent call last):
+    TypeError: rng must be a numpy.random.Generator, not 0
+    """
+    if not isinstance(value, np.random.Generator):
+        raise TypeError(f"rng must be a numpy.random.Generator, not {value!r}")
+    return value
+
+
+def kept_steps(keep_every, steps):
+    """The multiples of `keep_every` up to `steps`, and `steps` itself.
+
+    Examples
+    --------
+    >>> kept_steps(4, 10)
+    array([ 0,  4,  8, 10])
+    """
+    every = natural(keep_every, "keep_every", least=1)
+    return np.unique([*range(0, steps, every), steps])
 
 
 def rational(value, name):

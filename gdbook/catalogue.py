@@ -15,8 +15,13 @@ from gdbook.objective import Objective, require_formula
 __all__ = [
     "cosine",
     "double_well",
+    "exponential_loss",
+    "flattened_exponential",
+    "flattened_polynomial",
     "huber",
+    "logistic_loss",
     "multiscale",
+    "perceptron_loss",
     "quadratic",
     "quadratic_bowl",
     "quadratic_plus_cubic",
@@ -299,6 +304,91 @@ def sharp_and_flat_2d(printed=False):
         f"*Max(2 - Abs(x), 0)*Max(2 - Abs({last}), 0)",
         "x y",
     )
+
+
+def logistic_loss():
+    r""":math:`\ell(z) = \ln(1 + e^{-z})`, the logistic loss of a margin :math:`z`.
+
+    Convex, decreasing and :math:`\tfrac14`-smooth; both :math:`|\ell'|` and :math:`\ell''` are at
+    most :math:`\ell`. The formula takes the exponential of :math:`-|z|` alone, so that no margin is
+    too large for it: :math:`\ell(60) = e^{-60}` and :math:`\ell(-800) = 800`, to the last digits.
+
+    Examples
+    --------
+    >>> logistic_loss().value([[60.0], [0.0], [-800.0]])
+    array([8.75651076e-27, 6.93147181e-01, 8.00000000e+02])
+    >>> logistic_loss().hessian([0.0]).item()
+    0.25
+    """
+    return Objective(
+        "log(1 + exp(Piecewise((-z, z > 0), (z, True)))) + Piecewise((0, z > 0), (-z, True))",
+        "z",
+        name="l",
+    )
+
+
+def exponential_loss(rate=1):
+    r""":math:`\ell(z) = e^{-az}`, the exponential loss of a margin :math:`z`.
+
+    Its gradient is not bounded, and not Lipschitz: large learning rates blow up.
+
+    Examples
+    --------
+    >>> exponential_loss(2).gradient([[0.0], [-400.0]]).ravel()
+    array([ -2., -inf])
+    """
+    arguments.positive(rate, "rate")
+    return Objective("exp(-a*z)", "z", {"a": rate}, name="l")
+
+
+def flattened_exponential(rate=1):
+    r""":math:`\ell(z) = e^{-az}` for :math:`z \ge 0`, and its tangent :math:`1 - az` before.
+
+    Convex, decreasing, with :math:`|\ell'| \le a`. Once continuously differentiable: the second
+    derivative jumps from 0 to :math:`a^2`. Source: Wu (2024).
+
+    Examples
+    --------
+    >>> flattened_exponential(2).value([[-3.0], [0.0]]).ravel()
+    array([7., 1.])
+    >>> flattened_exponential(2).hessian([[-1e-9], [0.0]]).ravel()
+    array([0., 4.])
+    """
+    arguments.positive(rate, "rate")
+    return Objective("Piecewise((exp(-a*z), z >= 0), (1 - a*z, True))", "z", {"a": rate}, name="l")
+
+
+def flattened_polynomial(degree=1):
+    r""":math:`\ell(z) = (1 + z)^{-a}` for :math:`z \ge 0`, and its tangent :math:`1 - az` before.
+
+    Convex, decreasing, with :math:`|\ell'| \le a`; its tail is that of a power. Once continuously
+    differentiable: the second derivative jumps from 0 to :math:`a(a + 1)`. Source: Wu (2024).
+
+    Examples
+    --------
+    >>> flattened_polynomial(2).value([[-3.0], [0.0], [9.0]]).ravel()
+    array([7.  , 1.  , 0.01])
+    >>> flattened_polynomial(2).hessian([[-1e-9], [0.0]]).ravel()
+    array([0., 6.])
+    """
+    arguments.positive(degree, "degree")
+    return Objective(
+        "Piecewise(((1 + z)^(-a), z >= 0), (1 - a*z, True))", "z", {"a": degree}, name="l"
+    )
+
+
+def perceptron_loss():
+    r""":math:`\ell(z) = \max(-z, 0)`, the loss of the perceptron.
+
+    It is what :math:`\ell(cz)/c` tends to for the logistic loss and :math:`c \to \infty`. Its
+    crease has derivative 0: a margin of exactly 0 does not move. Source: Rosenblatt (1958).
+
+    Examples
+    --------
+    >>> perceptron_loss().gradient([[-2.0], [0.0], [3.0]]).ravel()
+    array([-1.,  0.,  0.])
+    """
+    return Objective("Max(-z, 0)", "z", name="l")
 
 
 def _flag(value, name):

@@ -2,17 +2,19 @@ r"""Gradient descent on factorisations: :math:`\tfrac12(\mu - xy)^2`, and matric
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import pairwise
 
 import numpy as np
 
 from gdbook import arguments
+from gdbook.lanczos import leading, random_block
 from gdbook.objective import Objective
 
 __all__ = ["InvariantEllipse", "MatrixFactorization", "critical_learning_rate", "imbalance"]
 
 _LARGEST_DENSE = 400  # coordinates up to which the Hessian is written down for its eigenvalues
+_TOLERANCE = 1e-8  # of eigenvectors beyond; it is squared in the error of an eigenvalue
 _LEVEL = Objective("x^2 + y^2 - h*mu*x*y - 4/h + h*mu^2", "x y", {"mu": 1, "h": 1})
 
 
@@ -427,7 +429,7 @@ class MatrixFactorization:
         """Largest eigenvalue of the Hessian at each point: shape (..., (n + m) d) to (...).
 
         ``nan`` where the Hessian is not finite. Up to 400 coordinates from the whole Hessian,
-        beyond from its products with vectors, by the Lanczos method of SciPy.
+        beyond from its products with vectors, by Lanczos' method.
 
         Examples
         --------
@@ -455,20 +457,11 @@ class MatrixFactorization:
         return X.reshape(*several, n, d), Y.reshape(*several, m, d)
 
     def _largest_eigenvalue(self, point):
-        start = np.random.default_rng(0).normal(size=self.dimension)  # of Lanczos, always the same
-        image = self.hessian_product(point, start)
-        if not np.isfinite(image).all():
-            return np.nan
-        if self.dimension <= _LARGEST_DENSE:
-            return np.linalg.eigvalsh(self.hessian(point))[-1]
-        if not image.any():  # the Hessian is zero
-            return 0.0
-        from scipy.sparse.linalg import LinearOperator, eigsh
-
-        product = LinearOperator(
-            2 * point.shape, lambda v: self.hessian_product(point, v.ravel()), dtype=float
-        )
-        return eigsh(product, 1, which="LA", v0=start, return_eigenvectors=False)[0]
+        if self.dimension > _LARGEST_DENSE:
+            block = random_block(self.dimension, 1)
+            return leading(partial(self.hessian_product, point), block, _TOLERANCE)[0][0]
+        hessian = self.hessian(point)
+        return np.linalg.eigvalsh(hessian)[-1] if np.isfinite(hessian).all() else np.nan
 
 
 def critical_learning_rate(starts, product=1):

@@ -3,8 +3,9 @@
 All forms are printed from one list of shared subexpressions, in one order, with integer powers up
 to 64 written as products. A rational formula of such powers therefore gives the same bits in NumPy,
 in plain Python, under Numba and in a browser; only transcendental functions, and higher powers,
-differ, by their libraries' last digit. The form for graphics processors, GLSL, counts in single
-precision.
+differ, by their libraries' last digit. A logarithm of one plus something is computed by ``log1p``,
+which loses no digit where the something is small. The form for graphics processors, GLSL, counts in
+single precision.
 """
 
 import json
@@ -55,7 +56,8 @@ def program(expressions):
     ([(_0, -x*y + 1)], [_0**2])
     """
     names = sympy.numbered_symbols("_", real=True)
-    shared, outputs = sympy.cse(list(expressions), symbols=names)
+    expressions = [_with_log1p(expression) for expression in expressions]
+    shared, outputs = sympy.cse(expressions, symbols=names)
     assignments = []
 
     def named_bases(expression):
@@ -70,6 +72,17 @@ def program(expressions):
         simple = named_bases(expression)
         assignments.append((symbol, simple))
     return assignments, [named_bases(output) for output in outputs]
+
+
+class log1p(sympy.Function):
+    """Logarithm of one plus the argument; printers know it by its name."""
+
+
+def _with_log1p(expression):
+    return expression.replace(
+        lambda part: isinstance(part, sympy.log) and part.args[0].as_coeff_Add()[0] == 1,
+        lambda part: log1p(part.args[0] - 1),
+    )
 
 
 def _is_power_of_compound(expression):
@@ -188,7 +201,7 @@ class _JavaScript(_Conditional, _Products, JavascriptCodePrinter):
 
     def __init__(self):
         # A suffix that no name of Python can have.
-        super().__init__({"reserved_word_suffix": "$"})
+        super().__init__({"reserved_word_suffix": "$", "user_functions": {"log1p": "Math.log1p"}})
 
     def _general_power(self, base, exponent):
         return f"Math.pow({base}, {exponent})"
@@ -233,6 +246,9 @@ class _GLSL(_Conditional, _Nested, _Products, GLSLPrinter):
     def _print_tanh(self, expression):
         # Graphics processors may form it from exponentials, which overflow.
         return f"tanh(clamp({self._print(expression.args[0])}, -10.0, 10.0))"
+
+    def _print_log1p(self, expression):
+        return f"log(1.0 + {self._print(expression.args[0])})"
 
     def _print_Max(self, expression):
         return self._nested("max", expression.args)

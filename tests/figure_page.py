@@ -56,6 +56,34 @@ def status(page):
     return page.locator("[data-status]").inner_text()
 
 
+def place(page, canvas, x, y=0.5):
+    """Where a share of a plot's width and height stands on the screen."""
+    box = page.locator("canvas").nth(canvas).bounding_box()
+    return (
+        box["x"] + 46 + x * (box["width"] - 58),
+        box["y"] + box["height"] - 36 - y * (box["height"] - 62),
+    )
+
+
+def drag(page, start, end, **options):
+    """Pull the pointer from one place to another."""
+    page.mouse.move(*start)
+    page.mouse.down(**options)
+    page.mouse.move(*end, steps=5)
+    page.mouse.up(**options)
+
+
+def finger(page):
+    """A function that touches the screen: ``touch("touchMove", place, ...)``, a place a finger."""
+    chrome = page.context.new_cdp_session(page)
+
+    def touch(kind, *places):
+        points = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(places)]
+        chrome.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    return touch
+
+
 def work_meter(page):
     """A function that gives the milliseconds of computing that the page's own thread has done.
 
@@ -69,3 +97,12 @@ def work_meter(page):
         return 1000 * next(m["value"] for m in metrics if m["name"] == "TaskDuration")
 
     return worked
+
+
+def swipe_up(page, touch, x, y):
+    """A finger that goes up from a place until the page has scrolled."""
+    touch("touchStart", (x, y))
+    for k in range(1, 9):
+        touch("touchMove", (x, y - 15 * k))
+    touch("touchEnd")
+    page.wait_for_function("scrollY > 20")

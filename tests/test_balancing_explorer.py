@@ -9,7 +9,16 @@ import pytest
 
 import gdbook as gd
 from gdbook.widgets import balancing_explorer as module
-from tests.figure_page import picture, state, state_after_many_wishes, status, work_meter
+from tests.figure_page import (
+    drag,
+    finger,
+    picture,
+    state,
+    state_after_many_wishes,
+    status,
+    swipe_up,
+    work_meter,
+)
 
 factorization = gd.catalogue.scalar_factorization
 critical_rate = gd.factorization.critical_learning_rate
@@ -268,13 +277,6 @@ def place(page, h, gap=0.0):
     )
 
 
-def drag(page, start, end):
-    page.mouse.move(*start)
-    page.mouse.down()
-    page.mouse.move(*end, steps=5)
-    page.mouse.up()
-
-
 def test_state_is_that_of_python(show):
     page = show(explorer())
     page.wait_for_function(DONE)
@@ -475,12 +477,7 @@ def test_nonsense_in_the_address_is_not_believed(address, show):
 def test_one_finger_on_the_ring_moves_the_rate_and_elsewhere_the_page(show):
     page = show(explorer(), width=390, has_touch=True)
     page.evaluate("document.body.style.paddingBottom = '900px'")
-    chrome = page.context.new_cdp_session(page)
-
-    def touch(kind, *places):
-        points = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(places)]
-        chrome.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
-
+    touch = finger(page)
     x, y = place(page, 0.12, 0.892 / 6)
     touch("touchStart", (x, y))
     for k in range(1, 9):
@@ -488,12 +485,7 @@ def test_one_finger_on_the_ring_moves_the_rate_and_elsewhere_the_page(show):
     touch("touchEnd")
     moved = state(page)["learning_rate"]
     assert 0.09 < moved < 0.115 and page.evaluate("scrollY") == 0
-    x, y = place(page, 0.05, 0.4)
-    touch("touchStart", (x, y))
-    for k in range(1, 9):
-        touch("touchMove", (x, y - 15 * k))
-    touch("touchEnd")
-    page.wait_for_function("scrollY > 20")
+    swipe_up(page, touch, *place(page, 0.05, 0.4))
     assert state(page)["learning_rate"] == moved
 
 

@@ -1,12 +1,13 @@
 """What the package is compared with must compute the same, or the ratios mean nothing."""
 
+import sys
 from functools import partial
 
 import numpy as np
 import pytest
 
 import gdbook as gd
-from benchmarks import engine, harness, peers, reference, series
+from benchmarks import classification, engine, harness, networks, peers, reference, series
 from benchmarks.reference import Found, Reference
 from gdbook import catalogue, outcome
 
@@ -14,6 +15,14 @@ WELL, VALLEY = gd.Objective("(mu - x*y)^2/2", "x y", {"mu": 1}), catalogue.ratio
 needs_compiler = pytest.mark.skipif(
     reference.compiler() is None, reason="there is no C compiler here to compile the reference"
 )
+
+
+@pytest.fixture(autouse=True)
+def settings_of_jax():
+    """What is compared with asks JAX for doubles, for as long as the process lives."""
+    yield
+    if jax := sys.modules.get("jax"):
+        jax.config.update("jax_enable_x64", False)
 
 
 @pytest.mark.parametrize("method", [series.recursion, series.naive])
@@ -215,6 +224,31 @@ def test_report_of_the_engine(case):
     assert text.count("labels and steps the same") >= 4 * (case == "escape")
 
 
+# Networks
+
+
+def test_plain_jax_trains_as_the_package():
+    pytest.importorskip("jax")
+    loss, start, rate = networks.problem(0.5, before=5, hidden=(4,), side=4, number=20)
+    run = gd.networks.train(loss, start, rate, 10)
+    layers = networks.in_jax(loss, start, rate, 10)()
+    theirs = np.concatenate([np.ravel(x) for layer in layers for x in layer])
+    assert np.abs(run.points[-1] - start).max() > 0.05
+    np.testing.assert_allclose(run.points[-1], theirs, atol=1e-4)
+    assert networks.error(loss, start, rate, 10) < networks.ACCURACY
+
+
+def test_lines_of_networks():
+    timings = {networks.PLAIN: 2.0, networks.OURS: 2.1, networks.TRACKED: 4.0}
+    timings = {name: harness.Timing(9.0, seconds, 5) for name, seconds in timings.items()}
+    rows = networks.lines("net", 100, timings)
+    assert [row[2:] for row in rows] == [
+        ("20 ms", "1", ""),
+        ("21 ms", "1.05", "1.1: kept"),
+        ("40 ms", "2", "1.8: MISSED"),
+    ]
+
+
 def test_machine_is_described():
     text = harness.machine(reference.description())
     assert reference.level()[0] in text and reference.description() in text
@@ -229,3 +263,28 @@ def test_units():
         "3.14 ns",
         "76 ps",
     ]
+
+
+# Classification
+
+
+def test_all_ways_to_classify_record_the_same_losses():
+    signed, runs = classification.data(30, 5), {}
+    for name, make in classification.WAYS.items():
+        if name != classification.JAX or harness.installed("jax"):
+            runs[name] = make(signed)(10.0, 1000)
+    assert runs.pop(classification.READING) is None
+    for losses in runs.values():
+        np.testing.assert_allclose(losses, runs[classification.NUMPY], rtol=1e-11)
+    assert runs[classification.OURS].shape == (1001,) and losses[-1] < 0.5 * losses[0]
+
+
+def test_promises_and_lines_of_classification():
+    cases, ways = classification.CASES, classification.WAYS
+    assert {case for case, _ in classification.BARS} == set(cases)
+    assert {name for _, name in classification.BARS} <= set(ways)
+    lines = classification.rows("in memory", classification.data(20, 3), steps=3, repeats=1)
+    assert {line[0] for line in lines} == set(ways)
+    assert all(len(line) == len(classification.HEADER) for line in lines)
+    promised = {line[0] for line in lines if line[5]}
+    assert promised <= {name for case, name in classification.BARS if case == "in memory"}

@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 
 import gdbook as gd
-from tests.figure_page import picture, state, state_after_many_wishes, status, work_meter
+from tests.figure_page import (
+    drag,
+    finger,
+    picture,
+    state,
+    state_after_many_wishes,
+    status,
+    work_meter,
+)
 
 catalogue = gd.catalogue
 SQRT5 = 5**0.5
@@ -304,13 +312,6 @@ def place(page, h, x):
     )
 
 
-def drag(page, start, end, **options):
-    page.mouse.move(*start)
-    page.mouse.down(**options)
-    page.mouse.move(*end, steps=5)
-    page.mouse.up(**options)
-
-
 def test_state_is_that_of_python(show):
     page = show(explorer(None, 1.9))
     found = state(page)
@@ -540,12 +541,7 @@ def test_input_never_waits(show):
 def test_one_finger_scrolls_two_zoom_and_the_ring_is_taken(show):
     page = show(explorer(), width=390, has_touch=True)
     page.evaluate("document.body.style.paddingBottom = '900px'")
-    chrome = page.context.new_cdp_session(page)
-
-    def touch(kind, *places):
-        points = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(places)]
-        chrome.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
-
+    touch = finger(page)
     x, y = place(page, 1.26, RANGE[1])
     touch("touchStart", (x, y))
     for k in range(1, 9):

@@ -19,6 +19,8 @@ EXPECTED = {
     "multiscale-chaos": ((130, 180), (9, 9)),
     "escaping-sharp-minima": ((130, 180), (14, 20)),
     "balancing": ((130, 180), (9, 20)),
+    "edge-of-stability": ((90, 130), (12, 20)),
+    "acceleration": ((90, 130), (9, 20)),
 }
 
 

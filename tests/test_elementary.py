@@ -16,7 +16,7 @@ from gdbook.kernels import elementary
 from gdbook.kernels.elementary import ELEMENTARY
 
 PRECISION = 180  # bits: no float up to 2^30 comes nearer to a multiple of pi/2 than 2^-61
-STATED = {"cos": 1.25, "exp": 1.0, "log": 1.0, "sin": 1.25, "tanh": 1.5}  # ulp
+STATED = {"cos": 1.25, "exp": 1.0, "log": 1.0, "log1p": 2.0, "sin": 1.25, "tanh": 1.5}  # ulp
 CONTRACTION = pytest.mark.parametrize("contract", [False, True], ids=["plain", "contract"])
 
 EDGES = [0.0, -0.0, 5e-324, -5e-324, 2.0**-1022, -(2.0**-1023), 1e-300, 2.0**-54, 2.0**-27, 1.0]
@@ -123,6 +123,13 @@ REGIONS = {
         "all": magnitudes(-1022, 1023.99, [1]),
         "subnormal": magnitudes(-1074, -1022, [1]),
     },
+    "log1p": {
+        "small": magnitudes(-1070, 0),
+        "exponentials": lambda rng, n: np.exp(-rng.uniform(0, 745, n)),
+        "near minus one": lambda rng, n: magnitudes(-52, -3, [1])(rng, n) - 1,
+        "where the exponent changes": lambda rng, n: math.sqrt(2) * between(0.49, 0.51)(rng, n) - 1,
+        "all": magnitudes(-1022, 1023.99, [1]),
+    },
     "tanh": {
         "middle": between(-1, 1),
         "saturation": between(16, 20),
@@ -161,6 +168,8 @@ def test_hard_angles_are_hard():
         ("exp", [(709.7827128933841, math.inf), (-745.1332191019411, 5e-324), (-745.14, 0.0)]),
         ("log", [(1.0, 0.0), (0.0, -math.inf), (-0.0, -math.inf), (math.inf, math.inf)]),
         ("log", [(-5e-324, math.nan), (-math.inf, math.nan), (2.0, math.log(2))]),
+        ("log1p", [(0.0, 0.0), (-0.0, -0.0), (-5e-324, -5e-324), (1.0, math.log(2))]),
+        ("log1p", [(-1.0, -math.inf), (-1.5, math.nan), (math.inf, math.inf)]),
         ("tanh", [(0.0, 0.0), (-0.0, -0.0), (-5e-324, -5e-324), (19.1, 1.0), (-22.5, -1.0)]),
         ("tanh", [(math.inf, 1.0), (-math.inf, -1.0), (1e300, 1.0)]),
     ],
@@ -343,7 +352,9 @@ def test_definitions_hold_what_is_needed_and_no_more():
     assert elementary.definitions([], "@decorator") == ""
     both = elementary.definitions(["sin", "cos", "sin"], "@decorator")
     assert both.count("def sin") == both.count("def cos") == both.count("def _bits") == 1
-    with pytest.raises(ValueError, match="names must be among cos, exp, log, sin, tanh, not 'tan'"):
+    with pytest.raises(
+        ValueError, match="names must be among cos, exp, log, log1p, sin, tanh, not 'tan'"
+    ):
         elementary.definitions(["tan"], "@decorator")
 
 

@@ -1,6 +1,7 @@
 """Networks: against their definition in NumPy, differences, dense matrices, and exact cases."""
 
 import itertools
+import math
 import os
 import pickle
 import re
@@ -10,7 +11,9 @@ import numpy as np
 import pytest
 
 import gdbook as gd
-from gdbook.networks import MultilayerPerceptron, NetworkLoss, _largest, train
+from gdbook import lanczos
+from gdbook.lanczos import leading, random_block
+from gdbook.networks import MultilayerPerceptron, NetworkLoss, central_flow, ensemble, train
 from gdbook.notebook import table
 
 jax = pytest.importorskip("jax")  # no wheel for Macs with Intel processors
@@ -180,7 +183,8 @@ def test_an_eigenvalue_that_overtakes_is_seen():
 
 
 def largest(spectrum, block, tolerance=1e-2):
-    return _largest(lambda vector: spectrum * vector, block, tolerance)
+    values, block = leading(lambda vectors: spectrum * vectors, block, tolerance)
+    return values[0], block
 
 
 def test_divergence_is_a_result():
@@ -245,7 +249,268 @@ def test_initial_weights():
     assert MultilayerPerceptron([2, 3]) == MultilayerPerceptron((2, 3))  # one compiled code
 
 
-NETWORK = MultilayerPerceptron([2, 3])
+ACTIVATIONS = {
+    "relu": lambda x: max(x, 0.0),
+    "tanh": math.tanh,
+    "gelu": lambda x: x * (1 + math.erf(x / math.sqrt(2))) / 2,
+    "softplus": lambda x: math.log1p(math.exp(-abs(x))) + max(x, 0.0),
+    "identity": lambda x: x,
+}
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activations(name):
+    """A single hidden unit whose weights are 1, in NumPy and in JAX."""
+    features = np.array([[-40.0], [-1.5], [0.0], [0.3], [40.0]])
+    network, point = MultilayerPerceptron([1, 1, 1], name), np.array([1.0, 0.0, 1.0, 0.0])
+    exact = np.array([[ACTIVATIONS[name](x)] for [x] in features])
+    np.testing.assert_allclose(network.outputs(point, features), exact, rtol=1e-13, atol=1e-300)
+    assert NetworkLoss(network, features, exact + 1, "squared").value(point) == pytest.approx(0.5)
+    assert np.isnan(network.outputs(point, [[np.nan]]))
+
+
+def test_an_activation_and_a_loss_that_are_functions():
+    ours, point = small("tanh", "squared")
+    network = MultilayerPerceptron(ours.network.widths, jax.numpy.tanh)
+
+    def squared(outputs, targets):
+        return ((outputs - targets) ** 2).sum(axis=1) / 2
+
+    theirs = NetworkLoss(network, ours.features, ours.targets, squared)
+    assert theirs.labels is None and theirs.targets.shape == (12, 3)
+    np.testing.assert_allclose(
+        network.outputs(point, [[1.0, 2.0, 3.0]]),
+        ours.network.outputs(point, [[1.0, 2.0, 3.0]]),
+        rtol=1e-14,
+    )
+    np.testing.assert_allclose(theirs.gradient(point), ours.gradient(point), atol=1e-15)
+
+
+def test_logistic_loss_is_cross_entropy_of_two_outputs_one_of_which_is_zero():
+    rng = np.random.default_rng(3)
+    features, classes = rng.standard_normal((9, 2)), rng.integers(2, size=9)
+    two = NetworkLoss(MultilayerPerceptron([2, 2]), features, classes)
+    one = NetworkLoss(MultilayerPerceptron([2, 1]), features, 1 - 2 * classes, "logistic")
+    w, b = rng.standard_normal(2), 0.4
+    both = np.array([*w, 0, 0, b, 0])
+    assert one.value([*w, b]) == pytest.approx(two.value(both), rel=1e-14)
+    np.testing.assert_allclose(
+        one.gradient([*w, b]), two.gradient(both)[[0, 1, 4]], rtol=1e-12, atol=1e-15
+    )
+    assert one.accuracy([*w, b]) == two.accuracy(both)
+    far = NetworkLoss(MultilayerPerceptron([1, 1]), [[1.0], [1.0]], [1, -1], "logistic")
+    assert far.value([1e4, 0.0]) == 5e3  # of the second
+
+
+def test_single_precision():
+    double, point = small("tanh", "cross-entropy")
+    single = NetworkLoss(double.network, double.features, double.labels, precision="single")
+    for name in ("value", "gradient", "sharpness"):
+        rough, fine = (np.asarray(getattr(loss, name)(point)) for loss in (single, double))
+        assert rough.dtype == float and np.any(rough != fine)
+        np.testing.assert_allclose(rough, fine, rtol=1e-4, atol=1e-6)
+    runs = [train(loss, point, 0.1, 50, sharpness_every=10) for loss in (single, double)]
+    np.testing.assert_allclose(runs[0].losses, runs[1].losses, rtol=1e-5)
+    np.testing.assert_allclose(runs[0].sharpness, runs[1].sharpness, rtol=0.01)
+
+
+def test_hessian_products_of_several_points():
+    loss, point = small()
+    rng = np.random.default_rng(4)
+    points, vectors = point + rng.normal(size=(2, 3, 31)) / 9, rng.standard_normal((2, 3, 31))
+    exact = np.empty_like(points)
+    for place in np.ndindex(2, 3):
+        hessian = dense(loss, points[place])
+        exact[place] = hessian @ vectors[place]
+        np.testing.assert_allclose(
+            loss.hessian_product(points[place], vectors), vectors @ hessian, atol=1e-12
+        )
+    np.testing.assert_allclose(loss.hessian_product(points, vectors), exact, atol=1e-12)
+    one = np.stack([loss.hessian_product(row, vectors[0, 0]) for row in points[0]])
+    np.testing.assert_allclose(loss.hessian_product(points[0], vectors[0, 0]), one, atol=1e-13)
+
+
+def test_third_derivative_is_the_slope_of_the_hessian():
+    loss, point = small("tanh", "cross-entropy")
+    first, second = np.random.default_rng(5).standard_normal((2, 31))
+    found = loss.third_derivative(point, first, second)
+    above, below = (loss.hessian_product(point + s * second, first) for s in (1e-5, -1e-5))
+    np.testing.assert_allclose(found, (above - below) / 2e-5, atol=1e-7)
+    np.testing.assert_allclose(found, loss.third_derivative(point, second, first), atol=1e-12)
+    _, [vector] = loss.eigenpairs(point)
+    step = 1e-4 * first
+    slope = (loss.sharpness(point + step) - loss.sharpness(point - step)) / 2e-4
+    assert loss.third_derivative(point, vector, vector) @ first == pytest.approx(slope, rel=1e-4)
+
+
+def test_eigenpairs():
+    loss, point = small("tanh")
+    values, vectors = loss.eigenpairs(point, 4)
+    np.testing.assert_allclose(values, np.linalg.eigvalsh(dense(loss, point))[:-5:-1], rtol=1e-8)
+    np.testing.assert_allclose(vectors @ vectors.T, np.eye(4), atol=1e-12)
+    residuals = loss.hessian_product(point, vectors) - values[:, np.newaxis] * vectors
+    assert np.linalg.norm(residuals, axis=1).max() <= 1e-5 * values[0]
+    with pytest.raises(ValueError, match="number must be at most 31"):
+        loss.eigenpairs(point, 32)
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_lanczos_finds_known_eigenvalues(number):
+    spectrum = 1 / np.arange(1.0, 301)
+    turn = np.linalg.qr(np.random.default_rng(6).standard_normal((300, 300)))[0]
+    matrix, products = turn * spectrum @ turn.T, []
+
+    def product(rows):
+        products.append(len(rows))
+        return rows @ matrix
+
+    values, block = leading(product, random_block(300, number), 1e-3, number)
+    np.testing.assert_allclose(values, spectrum[:number], rtol=1e-5)
+    assert block.shape == (number + 1, 300) and sum(products) < 30 * number
+    products.clear()
+    again, _ = leading(product, block[:number], 2e-3, number)  # from eigenvectors: nothing to do
+    np.testing.assert_allclose(again, values, rtol=1e-5)
+    assert sum(products) == number
+
+
+def test_lanczos_of_equal_eigenvalues_and_whole_spaces():
+    equal = np.array([2.0, 2.0, 1.0, -5.0])
+    values, block = leading(lambda rows: equal * rows, random_block(4, 3), 1e-10, 3)
+    np.testing.assert_allclose(values, [2, 2, 1], atol=1e-12)
+    values, _ = leading(lambda rows: equal * rows, random_block(4, 4), 1e-10, 4)
+    np.testing.assert_allclose(values, [2, 2, 1, -5], atol=1e-12)
+    values, block = leading(lambda rows: np.nan * rows, random_block(4, 2), 1e-10, 2)
+    assert np.isnan(values).all() and block.shape == (3, 4)
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_lanczos_where_eigenvalues_crowd_keeps_its_space_small(number, monkeypatch):
+    rows, spectrum = [], np.cos(np.arange(2000) / 300)  # gaps from 6e-6 on
+
+    class Space(lanczos._Space):
+        def extend(self, block):
+            rows.append(self.size)
+            return super().extend(block)
+
+    monkeypatch.setattr(lanczos, "_Space", Space)
+    values, block = leading(lambda some: spectrum * some, random_block(2000, number), 1e-5, number)
+    np.testing.assert_allclose(values, np.sort(spectrum)[: -number - 1 : -1], rtol=1e-5)
+    residuals = spectrum * block[:number] - values[:, np.newaxis] * block[:number]
+    assert np.linalg.norm(residuals, axis=1).max() <= 1e-5
+    assert max(rows) <= 64 + 4 * number and (np.diff(rows) < 0).any()  # it began again
+
+
+def test_lanczos_keeps_the_precision_of_its_block():
+    spectrum = np.linspace(0, 1, 50, dtype=np.float32)
+    values, block = leading(lambda some: spectrum * some, np.ones((1, 50), np.float32), 1e-3)
+    assert values.dtype == block.dtype == np.float32
+    np.testing.assert_allclose(values, [1], rtol=1e-5)
+
+
+@pytest.mark.filterwarnings("error")
+def test_single_precision_far_out_is_silent_and_right():
+    inputs = np.linspace(-1, 1, 5)[:, np.newaxis]
+    network = MultilayerPerceptron([1, 6, 6, 6, 1], "relu")
+    single, double = (
+        NetworkLoss(network, inputs, inputs, "squared", name) for name in ("single", "double")
+    )
+    point = 9e5 * np.random.default_rng(0).uniform(-1, 1, network.dimension)
+    assert double.sharpness(point) > 1e36  # whose square is beyond single precision
+    np.testing.assert_allclose(single.sharpness(point), double.sharpness(point), rtol=1e-5)
+    run = train(single, point, 1e9, 3, sharpness_every=1)
+    assert run.diverged and np.isfinite(run.sharpness[0]) and np.isnan(run.sharpness[1:]).all()
+
+
+def test_an_ensemble_is_as_many_trainings():
+    loss, point = small("tanh")
+    starts, rates = np.stack([point, -point, 2 * point]), [0.1, 0.5, 50.0]
+    runs = ensemble(loss, starts, rates, 40, sharpness=True)
+    assert runs.points.shape == (3, 3, 31) and runs.diverged.any() and not runs.diverged.all()
+    for place in np.ndindex(3, 3):
+        run = train(loss, starts[place[0]], rates[place[1]], 40)
+        assert runs.diverged[place] == run.diverged
+        np.testing.assert_allclose(runs.points[place], run.points[-1], atol=1e-10)
+        np.testing.assert_allclose(runs.losses[place], run.losses[-1], atol=1e-12)
+    there = ~runs.diverged
+    np.testing.assert_allclose(runs.sharpness[there], loss.sharpness(runs.points[there]))
+    assert np.isnan(runs.sharpness[runs.diverged]).all() and np.isnan(runs.losses).any()
+    assert ensemble(loss, starts, rates, 0).sharpness is None
+    np.testing.assert_array_equal(ensemble(loss, starts, rates, 0).points[:, 1], starts)
+
+
+TOY = "+".join(f"w{i}*v{i}^2/2 + (w{i} - c{i})^2/200" for i in (1, 2))
+
+
+def test_the_central_flow_goes_through_the_middle_of_two_cycles():
+    """Both eigenvalues are held at 2/h = 20 by the variances 2 mu (c - 20), mu = 1/100."""
+    toy = gd.Objective(TOY, "w1 w2 v1 v2", {"c1": 24, "c2": 21})
+    flow = central_flow(toy, [19.95, 19.98, 0, 0], 0.1, 60, keep_every=30)
+    np.testing.assert_allclose(flow.sharpness[1:, :2], 20, rtol=1e-3)
+    np.testing.assert_allclose(flow.variances[-1], [0.08, 0.02, 0], atol=1e-4)
+    amplitudes = np.sqrt(flow.variances[-1, :2])
+    start = np.concatenate([flow.points[-1, :2], amplitudes])
+    orbit = gd.gradient_descent(toy, start, 0.1, 40)
+    np.testing.assert_allclose(orbit.points[1::2, 2:] + amplitudes, 0, atol=1e-2)
+    mean = orbit.values.mean()
+    assert mean == pytest.approx(flow.predicted_losses[-1], rel=0.02) and mean > flow.losses[-1]
+
+
+def test_a_double_eigenvalue_is_held_by_the_sum_of_the_variances():
+    toy = gd.Objective("w*(u^2 + v^2)/2 + (w - 24)^2/200", "w u v")
+    flow = central_flow(toy, [19.95, 0, 0], 0.1, 60, keep_every=60)
+    np.testing.assert_allclose(flow.sharpness[-1, :2], 20, rtol=1e-6)
+    assert flow.variances[-1].sum() == pytest.approx(0.08, rel=1e-3)
+
+
+def test_below_the_edge_the_central_flow_is_gradient_flow():
+    loss, point = small("tanh")
+    flow = central_flow(loss, point, 0.1, 20, substeps=20, keep_every=20)
+    assert flow.sharpness.max() < 20 and not flow.variances.any() and not flow.diverged
+    exact = gd.gradient_flow(loss, point, [0.0, 2.0]).points[-1]
+    np.testing.assert_allclose(flow.points[-1], exact, atol=2e-3)
+    np.testing.assert_array_equal(flow.losses, flow.predicted_losses)
+
+
+class Bare:
+    """A loss whose third derivatives must be found by differences."""
+
+    def __init__(self, loss):
+        self.dimension, self.value, self.gradient = loss.dimension, loss.value, loss.gradient
+        self.hessian_product, self.sharpness = loss.hessian_product, loss.sharpness
+
+
+def test_the_central_flow_of_a_network_goes_down_to_the_edge_and_stays():
+    loss, point = small("tanh")
+    rate = 2.4 / float(loss.sharpness(point))
+    flow, bare = (central_flow(f, point, rate, 12) for f in (loss, Bare(loss)))
+    scaled = rate * flow.sharpness[:, 0] / 2
+    assert scaled[0] == pytest.approx(1.2) and scaled[1:].max() < 1.05
+    np.testing.assert_allclose(scaled[4:], 1, atol=0.005)
+    np.testing.assert_allclose(bare.points, flow.points, atol=1e-5)
+    lengths = np.linalg.norm(flow.directions, axis=1)
+    np.testing.assert_allclose(lengths, 1, rtol=1e-12)
+
+
+def test_the_central_flow_may_diverge():
+    flow = central_flow(gd.Objective("-x^2/2 + 0*y", "x y"), [1.0, 0.0], 1.0, 40, keep_every=10)
+    assert flow.diverged and np.isfinite(flow.points[1]).all() and np.isnan(flow.losses[-1])
+
+
+@pytest.mark.parametrize("rate", [1e50, 1e300])
+def test_the_central_flow_may_overflow(rate):
+    toy = gd.Objective("x^2/2 + y^2/2 + z^2/2 + x*y*z", "x y z")
+    assert central_flow(toy, [0.3, 0.6, 0.9], rate, 6).diverged
+
+
+def max_of_all(outputs, targets):
+    return outputs.max()
+
+
+def no_array(outputs, targets):
+    return outputs[:, 0], targets
+
+
+NETWORK, LINE = MultilayerPerceptron([2, 3]), MultilayerPerceptron([2, 1])
 INPUTS = np.zeros((4, 2))
 
 
@@ -260,6 +525,7 @@ INPUTS = np.zeros((4, 2))
         (lambda: NETWORK.layers(np.zeros(8)), ValueError, "parameters must have 9"),
         (lambda: NETWORK.layers(np.zeros((2, 9))), ValueError, "parameters must have shape"),
         (lambda: NETWORK.initial(np.random.default_rng(0), 0), ValueError, "scale must be"),
+        (lambda: NETWORK.initial(0), TypeError, "rng must be a numpy.random.Generator"),
         (lambda: NetworkLoss("net", INPUTS, [0] * 4), TypeError, "network must be"),
         (lambda: NetworkLoss(NETWORK, INPUTS[0], [0]), ValueError, "features must have shape"),
         (lambda: NetworkLoss(NETWORK, INPUTS, [0] * 3), ValueError, "targets must have shape"),
@@ -268,7 +534,17 @@ INPUTS = np.zeros((4, 2))
         (lambda: NetworkLoss(NETWORK, INPUTS, [1e300] * 4), ValueError, "targets must .*1e.300"),
         (lambda: NetworkLoss(NETWORK, INPUTS, np.eye(4)[:, :3]), ValueError, "shape"),
         (lambda: NetworkLoss(NETWORK, INPUTS, [0] * 4, "hinge"), ValueError, "loss must be"),
+        (
+            lambda: NetworkLoss(NETWORK, INPUTS, [1] * 4, "logistic"),
+            ValueError,
+            "one output, not 3",
+        ),
+        (lambda: NetworkLoss(LINE, INPUTS, [0] * 4, "logistic"), ValueError, "labels 1 or -1"),
+        (lambda: NetworkLoss(LINE, INPUTS, [0] * 4, max_of_all), ValueError, "loss must give one"),
+        (lambda: NetworkLoss(LINE, INPUTS, [0] * 4, no_array), ValueError, "loss must give one"),
+        (lambda: NetworkLoss(LINE, INPUTS, [0] * 4, precision=32), ValueError, "precision must"),
         (lambda: train("loss", [0.0], 0.1, 1), TypeError, "loss must be"),
+        (lambda: ensemble("loss", [[0.0]], [0.1], 1), TypeError, "loss must be"),
     ],
 )
 def test_refusals(call, error, words):
@@ -286,6 +562,10 @@ def test_refusals_of_a_loss():
         train(loss, np.zeros(9), 0.1, 5, keep_every=0)
     with pytest.raises(ValueError, match="start must have 9"):
         train(loss, np.zeros(8), 0.1, 5)
+    with pytest.raises(ValueError, match=r"starts must be finite numbers of shape \(m, d\)"):
+        ensemble(loss, np.zeros(9), [0.1], 5)
+    with pytest.raises(ValueError, match="learning_rates must be finite"):
+        ensemble(loss, np.zeros((1, 9)), [np.inf], 5)
     with pytest.raises(ValueError, match="learning_rate must be finite"):
         train(loss, np.zeros(9), np.inf, 5)
 
@@ -297,6 +577,16 @@ def test_infinite_data_are_refused():
         NetworkLoss(NETWORK, INPUTS, np.full((4, 3), np.inf), "squared")
     with pytest.raises(ValueError, match="targets must be finite"):
         NetworkLoss(NETWORK, INPUTS, [np.nan] * 4)
+    with pytest.raises(ValueError, match="features must be finite in single precision"):
+        NetworkLoss(NETWORK, np.full((4, 2), 1e300), [0] * 4, precision="single")
+    with pytest.raises(ValueError, match="targets must be finite in single precision"):
+        NetworkLoss(NETWORK, INPUTS, np.full((4, 3), 1e300), "squared", "single")
+
+
+def test_points_beyond_single_precision_diverge():
+    loss = NetworkLoss(LINE, INPUTS, [0] * 4, "squared", "single")
+    assert not np.isfinite(loss.value(np.full(3, 1e300)))
+    assert ensemble(loss, np.ones((1, 3)), [-1e300], 2).diverged.all()
 
 
 @pytest.mark.usefixtures("mnist")

@@ -13,7 +13,7 @@ import sympy
 import gdbook as gd
 from gdbook.targets import GivenTargets
 from gdbook.widgets import reached
-from tests.figure_page import picture, state, status, work_meter
+from tests.figure_page import drag, picture, state, status, work_meter
 from tests.test_widgets import WIDGETS
 
 catalogue = gd.catalogue
@@ -308,13 +308,6 @@ def place(page, x, h, canvas=1):
         box["x"] + 46 + (x - x0) / (x1 - x0) * (box["width"] - 58),
         box["y"] + box["height"] - 36 - along * (box["height"] - 62),
     )
-
-
-def drag(page, start, end, **options):
-    page.mouse.move(*start)
-    page.mouse.down(**options)
-    page.mouse.move(*end, steps=5)
-    page.mouse.up(**options)
 
 
 def test_the_picture_and_the_state_are_those_of_python(show):

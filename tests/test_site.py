@@ -84,6 +84,13 @@ def test_cache_key_covers_installed_versions_but_not_the_commit(monkeypatch):
     assert cache.key() != before
 
 
+def test_cache_key_covers_the_images_that_networks_learn(monkeypatch):
+    monkeypatch.delenv("GDBOOK_DATA", raising=False)
+    before = cache.key()
+    monkeypatch.setenv("GDBOOK_DATA", "mnist")
+    assert cache.key() != before
+
+
 def test_old_caches_go(tmp_path):
     for age in range(5):
         folder = tmp_path / f"cache-{age}"

@@ -121,6 +121,10 @@ def test_parameters_reach_the_formula(name, node):
     assert result["value"] == pytest.approx(float(changed.value(point)), rel=1e-14)
 
 
+# The one stops from everywhere, the other is still on its way to infinity.
+ONE_OUTCOME = {"perceptron_loss": {"converged"}, "flattened_polynomial": {"bounded"}}
+
+
 @pytest.mark.parametrize("name", RATIONAL)
 def test_outcomes_are_those_of_python(name, node):
     objective = CATALOGUE[name]
@@ -146,7 +150,7 @@ def test_outcomes_are_those_of_python(name, node):
         ours = {"label": outcome.label, "step": outcome.step, "period": outcome.period}
         assert ours == {key: theirs[key] for key in ours}
         labels.add(outcome.label)
-    assert len(labels) > 1
+    assert len(labels) > 1 or labels == ONE_OUTCOME.get(name)
 
 
 def test_what_shrinks_slowly_is_periodic_nowhere(node):

@@ -34,9 +34,9 @@ from fractions import Fraction
 
 import numpy as np
 
-__all__ = ["ELEMENTARY", "cos", "definitions", "exp", "log", "sin", "tanh"]
+__all__ = ["ELEMENTARY", "cos", "definitions", "exp", "log", "log1p", "sin", "tanh"]
 
-ELEMENTARY = ("cos", "exp", "log", "sin", "tanh")
+ELEMENTARY = ("cos", "exp", "log", "log1p", "sin", "tanh")
 """Names of the functions that :func:`definitions` writes out."""
 
 _ROUND = 1.5 * 2.0**52
@@ -187,6 +187,34 @@ def log(x):
     y = x if x == np.inf else y
     y = -np.inf if x == 0.0 else y
     return y if x >= 0.0 else np.nan
+
+
+def log1p(x):
+    r"""Logarithm of one plus the argument, within 2 ulp.
+
+    With :math:`u` the float nearest to :math:`1 + x` it is :math:`\log u + ((1 + x) - u) / u`:
+    what rounding took from the sum is known exactly, and small against u.
+
+    Parameters
+    ----------
+    x : float
+
+    Returns
+    -------
+    float
+        ``-inf`` at -1, ``nan`` below; ``-0.0`` for ``-0.0``.
+
+    Examples
+    --------
+    >>> log1p(1e-20), log1p(1.0), log1p(-1.0)
+    (1e-20, 0.6931471805599453, -inf)
+    """
+    x = float(x)
+    u = 1.0 + x
+    rest = (x - (u - 1.0)) if abs(x) < 1.0 else (1.0 - (u - x))
+    y = log(u) + rest / (u if u > 0.0 else 1.0)
+    y = y if x < np.inf else x
+    return y if abs(x) > 2.0**-54 else x
 
 
 def tanh(x):

@@ -10,8 +10,6 @@ import re
 from dataclasses import dataclass
 from textwrap import dedent, indent
 
-import sympy
-
 from gdbook import source
 from gdbook.kernels import elementary
 
@@ -93,10 +91,10 @@ def formula_of(map, expressions=()):
     names, lines, outputs = source.python_lines(
         symbols, expressions, reserved=RESERVED, functions=elementary.ELEMENTARY
     )
-    called = set().union(*(sympy.sympify(e).atoms(sympy.Function) for e in expressions))
-    called = {type(function).__name__ for function in called} & set(elementary.ELEMENTARY)
+    called = set(re.findall(r"\b([a-z]\w*)\(", "\n".join([*lines, *outputs])))
     d = map.dimension
-    return Formula(names[:d], names[d:], lines, outputs, sorted(called))
+    functions = sorted(called & set(elementary.ELEMENTARY))
+    return Formula(names[:d], names[d:], lines, outputs, functions)
 
 
 def lanes_for(dimension):
@@ -152,7 +150,7 @@ class Kernel:
     body: str
 
 
-def text(title, kernel, functions=(), contract=False):
+def text(title, kernel, functions=(), contract=False, helpers=""):
     """The whole file of a kernel: elementary functions, then the function that is compiled.
 
     Parameters
@@ -163,6 +161,8 @@ def text(title, kernel, functions=(), contract=False):
         Names of the elementary functions that it calls.
     contract : bool
         Whether a product and a sum may become one instruction with one rounding.
+    helpers : str
+        Text of what else it calls.
 
     Examples
     --------
@@ -180,6 +180,7 @@ def text(title, kernel, functions=(), contract=False):
     if functions:
         inlined = elementary.definitions(functions, f"@njit(forceinline=True, {flags})")
         text += f"\n\n{inlined.strip()}\n"
+    text += helpers
     types = [dtype for _, dtype in kernel.numbers]
     types += [f"CPointer({dtype})" for _, dtype, _ in kernel.arrays]
     names = [name for name, _ in kernel.numbers]

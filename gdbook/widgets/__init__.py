@@ -6,7 +6,9 @@ from gdbook.widgets.descent_explorer_1d import DescentExplorer1D
 from gdbook.widgets.descent_explorer_2d import DescentExplorer2D
 from gdbook.widgets.flow_explorer import FlowExplorer
 from gdbook.widgets.live_figure import LiveFigure
+from gdbook.widgets.logistic_explorer import LogisticExplorer
 from gdbook.widgets.multiscale_explorer import MultiscaleExplorer
+from gdbook.widgets.network_explorer import NetworkExplorer
 from gdbook.widgets.regime_map import RegimeMap
 from gdbook.widgets.selection_explorer import SelectionExplorer
 
@@ -17,7 +19,9 @@ __all__ = [
     "DescentExplorer2D",
     "FlowExplorer",
     "LiveFigure",
+    "LogisticExplorer",
     "MultiscaleExplorer",
+    "NetworkExplorer",
     "RegimeMap",
     "SelectionExplorer",
 ]

@@ -123,6 +123,7 @@ export class Frame {
     this.model.on("change", show);
     this.removals.push(() => this.model.off("change", show));
     show();
+    return box;
   }
 
   button(label, action) {

@@ -45,6 +45,8 @@ class LiveFigure(anywidget.AnyWidget):
         Whether a legend stands beside the buttons; on a phone it stands below them.
     lines : int
         Lines of the status line on a phone.
+    rows : int
+        Rows of buttons on a phone.
     """
 
     source = ""
@@ -52,6 +54,7 @@ class LiveFigure(anywidget.AnyWidget):
     panels = ((0, 0, 1, 1),)
     legend = False
     lines = 3
+    rows = 1
 
     _source = traitlets.Unicode().tag(sync=True)
     _texts = traitlets.Dict().tag(sync=True)
@@ -65,20 +68,22 @@ class LiveFigure(anywidget.AnyWidget):
     _css = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, objective, *, name, alt, texts, sliders, **state):
-        self.objective = objective
+        self.objective = objective  # None for a figure that is not made from a formula
         glue = (HERE / "jupyter.js").read_text(encoding="utf-8")
         formula = str(objective).replace("**", "^")
+        if objective is not None:
+            texts = {"formula": objective.javascript(), **texts}
         wide, narrow = self.ratios
         super().__init__(
             _source=self.source,
-            _texts={"formula": objective.javascript(), **texts},
+            _texts=texts,
             _still_size=[WIDTH, round(WIDTH * wide)],
             # heights in pixels of status line, sliders and buttons, as style.css has them
             _space=[
                 wide,
                 52 + 44 * -(-sliders // 2) + 48,
                 narrow,
-                10 + 21 * self.lines + 44 * sliders + (96 if self.legend else 48),
+                10 + 21 * self.lines + 44 * sliders + 48 * (self.rows + self.legend),
             ],
             _alt=alt.replace("{f}", formula),
             _name=name.replace("{f}", formula),

@@ -2,10 +2,10 @@
 
 export class Workers {
   // `timings.full` is the time until all are done; `receive(piece)` and `finished()` are called for the latest job alone.
-  constructor(address, timings, { receive, finished }) {
+  constructor(address, timings, { receive, finished }, most = 4) {
     Object.assign(this, { timings, receive, finished });
     this.job = 0;
-    const count = Math.min(4, Math.max(1, navigator.hardwareConcurrency ?? 1));
+    const count = Math.min(most, Math.max(1, navigator.hardwareConcurrency ?? 1));
     this.all = Array.from({ length: count }, () => new Worker(address, { type: "module" }));
     for (const worker of this.all) worker.onmessage = ({ data }) => this.hear(data);
   }
