@@ -22,7 +22,10 @@ LIVE = [
     for name in PAGES
     if NAMES and '<figure class="live-figure"' in (SITE / name).read_text("utf-8")
 ]
-POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
+POLICY = (
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "base-uri 'self'; form-action 'self'"
+)
 
 every_page = pytest.mark.parametrize("page_name", PAGES)
 light_and_dark = pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -276,7 +279,7 @@ def test_layout_does_not_shift(visit, browser, site, page_name, width):
     size = {"width": width, "height": 900}
     for _ in range(
         2
-    ):  # formulas come late where other programs take the processor: the best counts
+    ):  # formulas come late on a machine that does other things: the best counts
         if shift > 0.05:
             page = open_page(browser, f"{site}/{page_name}", viewport=size)
             shift = min(shift, shift_of_reading(page))
