@@ -7,6 +7,9 @@ live           live figures: code as files, a still in the page
 notebooks      the notebook that a reader downloads
 repository     links to the source, Binder and Colab
 times          the table of running times
+sources        tables of what the documents have, and where the book does it again
+theorems       the list of all statements
+counts         numbers and names that the pages on the book itself take from the book
 docstrings     references in the page of the package
 assets         MathJax and our own files in, unused scripts of the theme out
 pages          no inline script, a Content-Security-Policy, a foot that tells the commit
@@ -20,6 +23,7 @@ from pathlib import Path
 from . import (
     assets,
     cache,
+    counts,
     docstrings,
     execute,
     live,
@@ -27,6 +31,8 @@ from . import (
     pages,
     repeatable,
     repository,
+    sources,
+    theorems,
     times,
 )
 from .digest import digest
@@ -41,6 +47,9 @@ def setup(app):
         notebooks,
         repository,
         times,
+        sources,
+        theorems,
+        counts,
         docstrings,
         assets,
         pages,

@@ -12,7 +12,10 @@ from .provenance import sentence
 from .repeatable import with_versions
 from .repository import repository
 
-POLICY = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
+POLICY = (
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "base-uri 'self'; form-action 'self'"
+)
 META = f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
 
 # Handlers of the theme's buttons, answered by page.js
@@ -29,6 +32,11 @@ ICONS = re.compile(r"<(?:script|link)[^>]*scripts/fontawesome\.js[^>]*>(?:</scri
 PROOF = re.compile(r'<div class="proof admonition" id="proof">\s*<p>Proof\.')
 # ... and docutils gives a bibliography roles that its elements may not have
 REPEATED_OR_WRONG = (' id="proof-content"', ' role="doc-biblioentry"', ' role="list"')
+# A formula within a line, short enough for a phone, and the punctuation that must not leave it
+PUNCTUATED = re.compile(
+    r'(?<!<span class="unbroken">)'
+    r'(<span class="math notranslate nohighlight">[^<]{1,40}</span>[.,;:!?)’”]+)'
+)
 HASHED = re.compile(r"[\w.]+-[0-9a-f]{12}\.\w+")
 FOOT = re.compile(r'<p class="provenance">.*?</p>', re.S)
 
@@ -80,6 +88,7 @@ def finished(text, foot, address_of):
     text = PROOF.sub('<div class="proof proof-text admonition"><p><em>Proof.</em>', text)
     for attribute in REPEATED_OR_WRONG:
         text = text.replace(attribute, "")
+    text = PUNCTUATED.sub(r'<span class="unbroken">\1</span>', text)
     text = SCRIPTS.sub(lambda found: without_inline(found[0], address_of), text)
     text = FOOT.sub(lambda _: f'<p class="provenance">{foot}</p>', text)
     if META not in text:

@@ -10,7 +10,7 @@ _load, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=[
         *("catalogue", "classification", "data", "escape", "factorization", "multiscale"),
-        *("networks", "outcome", "plots", "widgets"),
+        *("networks", "outcome", "plots", "stability", "widgets"),
     ],
     submod_attrs={
         "backward_error": ["ModifiedField", "interpolated_field", "modified_field"],

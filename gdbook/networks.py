@@ -460,7 +460,8 @@ class NetworkLoss:
     def _call(self, name, *values):
         """A compiled function of vectors, and perhaps of numbers, at the precision of the loss."""
         function = getattr(_compiled(self.network, self.loss), name)
-        vectors = (x.astype(self._dtype) if isinstance(x, np.ndarray) else x for x in values)
+        floats = [isinstance(x, np.ndarray) and x.dtype.kind == "f" for x in values]
+        vectors = (x.astype(self._dtype) if f else x for x, f in zip(values, floats, strict=True))
         with _double_precision(), np.errstate(over="ignore"):
             return function(*vectors, *self._data)
 
@@ -580,7 +581,7 @@ def train(loss, start, learning_rate, steps, keep_every=1, sharpness_every=None)
 
 @dataclass(frozen=True, eq=False)
 class NetworkEnsemble:
-    """Runs of gradient descent from many starts at many learning rates.
+    """Runs of gradient descent, or with random batches, from many starts at many learning rates.
 
     Attributes
     ----------
@@ -588,7 +589,9 @@ class NetworkEnsemble:
     points : ndarray, shape (m, k, d)
         Parameters after the last step, of m starts at k learning rates; ``nan`` where it diverged.
     losses : ndarray, shape (m, k)
-        Loss there.
+        Loss there, of all data.
+    gradient_norms : ndarray, shape (m, k)
+        Length of the gradient there, of all data.
     sharpness : ndarray, shape (m, k), or None
         Largest eigenvalue of the Hessian there, if that was asked for.
     """
@@ -596,6 +599,7 @@ class NetworkEnsemble:
     learning_rates: np.ndarray
     points: np.ndarray
     losses: np.ndarray
+    gradient_norms: np.ndarray
     sharpness: np.ndarray | None
 
     @property
@@ -604,23 +608,41 @@ class NetworkEnsemble:
         return np.isnan(self.points[..., 0])
 
 
-def ensemble(loss, starts, learning_rates, steps, sharpness=False):
-    """Gradient descent on the loss of a network, from each start at each learning rate.
+def ensemble(loss, starts, learning_rates, steps, sharpness=False, batch_size=None, rng=None):
+    r"""Gradient descent on the loss of a network, from each start at each learning rate.
 
     What `train` does one by one, in one compiled call; the smaller the network, the more it saves.
+    With a batch size it is stochastic gradient descent,
+
+    .. math:: x_{k+1} = x_k - \frac hb\sum_{i\in B_k}\nabla\ell_i(x_k),
+
+    with :math:`\ell_i` the loss of the i-th of n data and random sets :math:`B_k` of b of them,
+    drawn without replacement, each independently of those before.
 
     Parameters
     ----------
     loss : NetworkLoss
     starts : array_like, shape (m, d)
     learning_rates : array_like, shape (k,)
+        h.
     steps : int
     sharpness : bool
         Find the sharpness after the last step too, one network after the other.
+    batch_size : int, optional
+        b, at most n. All data in every step if it is left out.
+    rng : numpy.random.Generator, optional
+        Draws the batches, ``rng.choice(n, batch_size, replace=False)`` for one step after the
+        other; needed with a batch size, and then only. All runs see the same batches, so that they
+        differ in their starts and learning rates alone.
 
     Returns
     -------
     NetworkEnsemble
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is not as described.
 
     Examples
     --------
@@ -634,6 +656,15 @@ def ensemble(loss, starts, learning_rates, steps, sharpness=False):
     >>> runs.sharpness.round(6)
     array([[10., 10., nan],
            [10., 10., nan]])
+
+    Two data that contradict each other, one at a time: the parameters never come to rest.
+
+    >>> loss = NetworkLoss(MultilayerPerceptron([1, 1]), [[0.0]] * 2, [[1.0], [-1.0]], "squared")
+    >>> for one_by_one in ({}, {"batch_size": 1, "rng": np.random.default_rng(0)}):
+    ...     runs = ensemble(loss, [[0.0, 0.5]], [0.5], 100, **one_by_one)
+    ...     print(bool(runs.gradient_norms[0, 0] < 1e-9))
+    True
+    False
     """
     if not isinstance(loss, NetworkLoss):
         raise TypeError(f"loss must be a NetworkLoss, not {loss!r}")
@@ -644,14 +675,31 @@ def ensemble(loss, starts, learning_rates, steps, sharpness=False):
             shape = "(m, d)" if axes == 2 else "(k,)"
             raise ValueError(f"{name} must be finite numbers of shape {shape}, not {array!r}")
     steps, shape = arguments.natural(steps, "steps"), (len(starts), len(rates))
+    batches = _batches(steps, len(loss.features), batch_size, rng)
     pairs = np.arange(-(-starts.shape[0] * rates.size // _BATCH) * _BATCH) % np.prod(shape)
     chosen = starts[pairs // len(rates)], rates[pairs % len(rates)]
-    points, losses = (np.asarray(x, float) for x in loss._call("ensemble", *chosen, steps))
-    points = points[: np.prod(shape)].reshape(*shape, loss.dimension)
+    found = (np.asarray(x, float) for x in loss._call("ensemble", *chosen, batches, steps))
+    points, losses, norms = (x[: np.prod(shape)].reshape(*shape, *x.shape[1:]) for x in found)
     largest = None
     if sharpness:
         largest = np.where(np.isnan(points[..., 0]), np.nan, loss.sharpness(points))
-    return NetworkEnsemble(rates, points, losses[: np.prod(shape)].reshape(shape), largest)
+    return NetworkEnsemble(rates, points, losses, norms, largest)
+
+
+def _batches(steps, number, size, rng):
+    """Indices of the data of each step, a row for each, or None for all data in all steps."""
+    if size is None:
+        if rng is not None:
+            raise ValueError("rng draws the batches: give batch_size with it, or leave both out")
+        return None
+    size = arguments.natural(size, "batch_size", least=1)
+    if size > number:
+        raise ValueError(f"batch_size must be at most {number}, the number of data, not {size}")
+    rng = arguments.generator(rng)
+    batches = np.zeros((max(steps, 1), size), np.int32)  # JAX takes no row of none, even unused
+    for batch in batches[:steps]:
+        batch[:] = rng.choice(number, size, replace=False)
+    return batches
 
 
 def _fill(run, loss, point, rate):
@@ -789,15 +837,16 @@ def _compiled(network, kind):
         )
         return join(layers), losses
 
-    def ensemble(starts, rates, steps, *data):
+    def ensemble(starts, rates, batches, steps, *data):
         def one(pair):
-            def step(_, layers):
+            def step(k, layers):
                 rate = jnp.where(inside(layers), pair[1], jnp.nan)
-                return descended(layers, rate, *data)[0]
+                seen = data if batches is None else [x[batches[k]] for x in data]
+                return descended(layers, rate, *seen)[0]
 
             layers = jax.lax.fori_loop(0, steps, step, network._layers(pair[0]))
             point = jnp.where(inside(layers), join(layers), jnp.nan)
-            return point, value(point, *data)
+            return point, value(point, *data), jnp.linalg.norm(gradient(point, *data))
 
         return jax.lax.map(one, (starts, rates), batch_size=_BATCH)
 

@@ -1,6 +1,8 @@
 """The one formula: an objective written once in SymPy, with all its forms."""
 
+import ast
 import keyword
+import operator
 import unicodedata
 from collections.abc import Iterable, Mapping, Set
 from functools import cached_property
@@ -31,6 +33,18 @@ _RESERVED = {
     *(*FUNCTIONS, *_RELATIONS, *_NUMBERS),
     *("abs", "max", "min", "pi", "E", "Math", "math", "numpy"),
 }
+
+_OPERATIONS = {
+    **{ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul},
+    **{ast.Div: operator.truediv, ast.Pow: operator.pow},
+}
+_PARTS = (
+    *(ast.Expression, ast.BinOp, ast.UnaryOp, ast.Compare, ast.Call, ast.Tuple, ast.Name, ast.Load),
+    *(ast.Constant, *_OPERATIONS, ast.USub, ast.UAdd),
+    *(ast.BitAnd, ast.BitOr, ast.Invert, ast.Lt, ast.LtE, ast.Gt, ast.GtE),
+)
+# SymPy computes powers of numbers exactly: far beyond this, with nested ones, it does not end.
+_LARGEST_EXPONENT = 1000
 
 
 @runtime_checkable
@@ -526,6 +540,7 @@ def _parsed(text, symbols):
         "__builtins__": {},
     }
     try:
+        _refuse_unreadable(text)
         return parse_expr(
             text,
             local_dict=dict(symbols),
@@ -534,6 +549,43 @@ def _parsed(text, symbols):
         )
     except Exception as error:
         raise ValueError(f"expression {text!r} cannot be read as a formula: {error}") from error
+
+
+def _refuse_unreadable(text):
+    """Refuse what is no formula, which SymPy would run, and numbers that it would not end with."""
+    text = f"({text.replace('^', '**')})"
+    values, nested = {}, {}  # of numbers; products of exponents
+    for node in reversed(list(ast.walk(ast.parse(text, mode="eval")))):  # parts before the whole
+        if not isinstance(node, _PARTS) or isinstance(getattr(node, "value", None), str | bytes):
+            part = ast.get_source_segment(text, node) or type(node).__name__
+            raise ValueError(f"{part} has no place in a formula")
+        nested[node] = max((nested[part] for part in ast.iter_child_nodes(node)), default=1)
+        values[node] = _number(node, values)
+        if isinstance(node, ast.Constant):
+            power = ast.get_source_segment(text, node).lower().partition("e")[2]
+            nested[node] = abs(int(power or 1)) if isinstance(node.value, float) else 1
+        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
+            nested[node] = max(nested[node], nested[node.left] * abs(values[node.right] or 1))
+        if not nested[node] <= _LARGEST_EXPONENT:
+            raise ValueError(f"exponents, nested ones multiplied, go up to {_LARGEST_EXPONENT}")
+
+
+def _number(node, values):
+    """The value, as a float, of a part of a formula without names; otherwise None."""
+    try:
+        match node:
+            case ast.Constant():
+                return float(node.value)
+            case ast.UnaryOp(op=ast.USub()) if values[node.operand] is not None:
+                return -values[node.operand]
+            case ast.BinOp() if type(node.op) in _OPERATIONS and None not in (
+                values[node.left],
+                values[node.right],
+            ):
+                return _OPERATIONS[type(node.op)](values[node.left], values[node.right])
+    except ArithmeticError:
+        return float("inf")
+    return None
 
 
 def _refuse_unknown_functions(expression):

@@ -21,6 +21,7 @@ EXPECTED = {
     "balancing": ((130, 180), (9, 20)),
     "edge-of-stability": ((90, 130), (12, 20)),
     "acceleration": ((90, 130), (9, 20)),
+    "impossibility": ((90, 130), (7, 20)),
 }
 
 

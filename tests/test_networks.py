@@ -434,8 +434,102 @@ def test_an_ensemble_is_as_many_trainings():
     there = ~runs.diverged
     np.testing.assert_allclose(runs.sharpness[there], loss.sharpness(runs.points[there]))
     assert np.isnan(runs.sharpness[runs.diverged]).all() and np.isnan(runs.losses).any()
+    slopes = np.linalg.norm(loss.gradient(runs.points[there]), axis=-1)
+    np.testing.assert_allclose(runs.gradient_norms[there], slopes, rtol=1e-10)
+    assert np.isnan(runs.gradient_norms[runs.diverged]).all()
     assert ensemble(loss, starts, rates, 0).sharpness is None
     np.testing.assert_array_equal(ensemble(loss, starts, rates, 0).points[:, 1], starts)
+
+
+def log_cosh(outputs, targets):
+    return jax.numpy.log(jax.numpy.cosh(outputs - targets[:, 0])).sum(axis=1)
+
+
+def parts(kind):
+    """A loss, and a function that gives the same loss of some of its data."""
+    rng = np.random.default_rng(7)
+    network = MultilayerPerceptron([2, 3, 1 if kind == "logistic" else 2], "tanh")
+    features, targets = rng.standard_normal((6, 2)), rng.integers(2, size=6)
+    if kind == "logistic":
+        targets = 2 * targets - 1
+    if callable(kind):
+        targets = rng.standard_normal((6, 1, 2))
+
+    def part(some):
+        return NetworkLoss(network, features[some], targets[some], kind)
+
+    return part(np.arange(6)), part
+
+
+@pytest.mark.parametrize("kind", ["cross-entropy", "squared", "logistic", log_cosh])
+def test_batches_are_steps_on_some_of_the_data(kind):
+    loss, part = parts(kind)
+    rng = np.random.default_rng(8)
+    starts, rates = rng.standard_normal((3, loss.dimension)), [0.1, 0.3]
+    runs = ensemble(loss, starts, rates, 7, batch_size=4, rng=np.random.default_rng(9))
+    draw = np.random.default_rng(9)
+    points = np.repeat(starts[:, np.newaxis], 2, axis=1)
+    for _ in range(7):
+        batch = part(draw.choice(6, 4, replace=False))
+        points = points - np.array(rates)[:, np.newaxis] * batch.gradient(points)
+    np.testing.assert_allclose(runs.points, points, atol=1e-12)
+    np.testing.assert_allclose(runs.losses, loss.value(points), rtol=1e-10)  # of all data
+    norms = np.linalg.norm(loss.gradient(points), axis=-1)
+    np.testing.assert_allclose(runs.gradient_norms, norms, rtol=1e-10)
+
+
+@pytest.mark.parametrize("precision", ["double", "single"])
+def test_a_batch_of_all_data_is_gradient_descent(precision):
+    _, point = small()
+    loss = NetworkLoss(*data_of_small(), "squared", precision)
+    whole = ensemble(loss, [point], [0.1], 30)
+    rng = np.random.default_rng(0)
+    batches = ensemble(loss, [point], [0.1], 30, batch_size=12, rng=rng)
+    tolerance = 1e-12 if precision == "double" else 1e-4
+    np.testing.assert_allclose(batches.points, whole.points, atol=tolerance)
+
+
+def data_of_small():
+    loss, _ = small()
+    return loss.network, loss.features, loss.labels
+
+
+def test_batches_come_from_the_generator_alone():
+    loss, point = small()
+
+    def last(seed, steps=20):
+        rng = np.random.default_rng(seed)
+        return ensemble(loss, [point], [0.2], steps, batch_size=3, rng=rng).points
+
+    np.testing.assert_array_equal(last(0), last(0))
+    assert np.abs(last(0) - last(1)).max() > 1e-3
+    np.testing.assert_array_equal(last(0, 0), [[point]])
+    both = ensemble(loss, [point, point], [0.2], 20, batch_size=3, rng=np.random.default_rng(0))
+    np.testing.assert_array_equal(both.points[:1], last(0))  # all runs see the same batches
+    np.testing.assert_array_equal(both.points[0], both.points[1])
+
+
+def test_batches_hold_each_datum_equally_often_and_none_twice():
+    """Least squares for b, one step from 0 with rate 1: b is the mean of the targets drawn."""
+    targets = 2.0 ** np.arange(5)
+    loss = NetworkLoss(MultilayerPerceptron([1, 1]), np.zeros((5, 1)), targets, "squared")
+    rng, found = np.random.default_rng(0), []
+    for _ in range(400):
+        runs = ensemble(loss, [[0.0, 0.0]], [1.0], 1, batch_size=2, rng=rng)
+        found.append(2 * runs.points[0, 0, 1])
+    sums, counts = np.unique(np.round(found, 9), return_counts=True)
+    pairs = [a + b for a, b in itertools.combinations(targets, 2)]
+    np.testing.assert_array_equal(sums, np.sort(pairs))
+    assert np.sum((counts - 40) ** 2 / 40) < 27.9  # chi-squared with 9 degrees: 1 in 1000
+
+
+def test_runs_with_batches_may_diverge():
+    loss, point = small()
+    rng = np.random.default_rng(0)
+    runs = ensemble(loss, [point], [0.1, 1e3], 60, True, batch_size=3, rng=rng)
+    assert runs.diverged.tolist() == [[False, True]]
+    for values in (runs.points[..., 0], runs.losses, runs.gradient_norms, runs.sharpness):
+        np.testing.assert_array_equal(np.isnan(values), runs.diverged)
 
 
 TOY = "+".join(f"w{i}*v{i}^2/2 + (w{i} - c{i})^2/200" for i in (1, 2))
@@ -568,6 +662,23 @@ def test_refusals_of_a_loss():
         ensemble(loss, np.zeros((1, 9)), [np.inf], 5)
     with pytest.raises(ValueError, match="learning_rate must be finite"):
         train(loss, np.zeros(9), np.inf, 5)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"rng": np.random.default_rng(0)}, ValueError, "rng draws the batches: give batch_size"),
+        ({"batch_size": 2}, TypeError, "rng must be a numpy.random.Generator, not None"),
+        ({"batch_size": 2, "rng": 0}, TypeError, "rng must be a numpy.random.Generator, not 0"),
+        ({"batch_size": 5, "rng": np.random.default_rng(0)}, ValueError, "at most 4, .* not 5"),
+        ({"batch_size": 0, "rng": np.random.default_rng(0)}, ValueError, "batch_size must be"),
+        ({"batch_size": 1.5, "rng": np.random.default_rng(0)}, TypeError, "batch_size must be"),
+    ],
+)
+def test_refusals_of_batches(options, error, words):
+    loss = NetworkLoss(NETWORK, INPUTS, np.zeros((4, 3)), "squared")
+    with pytest.raises(error, match=words):
+        ensemble(loss, np.zeros((1, 9)), [0.1], 5, **options)
 
 
 def test_infinite_data_are_refused():

@@ -300,3 +300,21 @@ def test_an_objective_cannot_be_changed(name):
     with pytest.raises(AttributeError, match=f"the {name} of an objective cannot be changed"):
         setattr(objective, name, getattr(objective, name))
     assert objective.with_parameters(a=3).value([1.0]) == 3 and objective.value([1.0]) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["9^9^9*x", "x^(9^9^9)", "0.1^1e9*x", "1e999999999*x", "1e-999999999*x", "((2*x)^100)^1000"],
+)
+def test_numbers_that_would_never_end_are_refused(text):
+    with pytest.raises(ValueError, match=r"cannot be read as a formula: exponents.* up to 1000"):
+        gd.Objective(text, "x")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["().__class__*x", "x.diff(x)", "[x]", "lambda: x", "x if x else 1", "1 << 99999999", "'x'"],
+)
+def test_what_is_python_but_no_formula_is_not_run(text):
+    with pytest.raises(ValueError, match=r"cannot be read as a formula: .* has no place"):
+        gd.Objective(text, "x")

@@ -277,9 +277,7 @@ def test_every_formula_is_typeset(visit, page_name):
 def test_layout_does_not_shift(visit, browser, site, page_name, width):
     shift = visit(page_name, "light", width)["shift"]
     size = {"width": width, "height": 900}
-    for _ in range(
-        2
-    ):  # formulas come late on a machine that does other things: the best counts
+    for _ in range(2):  # formulas come late on a machine that does other things: the best counts
         if shift > 0.05:
             page = open_page(browser, f"{site}/{page_name}", viewport=size)
             shift = min(shift, shift_of_reading(page))

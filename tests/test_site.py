@@ -147,8 +147,17 @@ def test_handlers_icons_and_foot():
     assert '<p class="provenance">made today</p>' in text
 
 
+def test_punctuation_stays_with_a_short_formula():
+    span = '<span class="math notranslate nohighlight">{}</span>'
+    short, long = span.format(r"\(x_k\)"), span.format("x" * 60)
+    text, _ = finished(PAGE.replace("<button", f"<p>{short}, {short} {long}, {short}).</p><button"))
+    inside = [f'<span class="unbroken">{short}{sign}</span>' for sign in (",", ").")]
+    assert f"<p>{inside[0]} {short} {long}, {inside[1]}</p>" in text
+
+
 def test_finishing_twice_changes_nothing_but_the_foot():
-    once, _ = finished(PAGE)
+    formula = '<span class="math notranslate nohighlight">h</span>.'
+    once, _ = finished(PAGE.replace("</p>", f"{formula}</p>"))
     twice, stored = finished(once)
     assert twice == once and not stored
 

@@ -27,6 +27,8 @@ FIGURES = {
     "LogisticExplorer": lambda: gd.widgets.LogisticExplorer(),
     "MultiscaleExplorer": lambda: gd.widgets.MultiscaleExplorer(),
     "NetworkExplorer": lambda: gd.widgets.NetworkExplorer(degree=3, widths=(8, 6), time=60),
+    "OwnObjective": lambda: gd.widgets.OwnObjective("(1 - x*y)^2/2", (0.3, 2), 0.5),
+    "TrappingExplorer": lambda: gd.widgets.TrappingExplorer(),
     "SelectionExplorer": lambda: gd.widgets.SelectionExplorer(
         catalogue.double_well(), {"left": "x < 0", "right": "x > 0"}, start=0.3
     ),
@@ -125,7 +127,9 @@ def handle(page, name):
     left, right = box["x"] + 46, box["x"] + box["width"] - 12
     top, bottom = box["y"] + 26, box["y"] + box["height"] - 36
     now = state(page)
-    limits = page.evaluate("model.get('limits')")
+    limits = page.evaluate(
+        "model.get('limits') ?? [-1, 1, -1, 1].map((side) => side * model.get('reach'))"
+    )
     if name == "BifurcationExplorer":
         low, high = page.evaluate("model.get('_range')")
         return left + (now["start"] - low) / (high - low) * (right - left), bottom

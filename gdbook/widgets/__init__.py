@@ -9,8 +9,10 @@ from gdbook.widgets.live_figure import LiveFigure
 from gdbook.widgets.logistic_explorer import LogisticExplorer
 from gdbook.widgets.multiscale_explorer import MultiscaleExplorer
 from gdbook.widgets.network_explorer import NetworkExplorer
+from gdbook.widgets.own_objective import OwnObjective
 from gdbook.widgets.regime_map import RegimeMap
 from gdbook.widgets.selection_explorer import SelectionExplorer
+from gdbook.widgets.trapping_explorer import TrappingExplorer
 
 __all__ = [
     "BalancingExplorer",
@@ -22,6 +24,8 @@ __all__ = [
     "LogisticExplorer",
     "MultiscaleExplorer",
     "NetworkExplorer",
+    "OwnObjective",
     "RegimeMap",
     "SelectionExplorer",
+    "TrappingExplorer",
 ]

@@ -4,6 +4,7 @@
 import { LimitCurve, curveAndDots } from "./balancing_curve.js";
 import { Frame, unit } from "./controls.js";
 import { clamp, fitted, format, ticks } from "./drawing.js";
+import { ellipse, farthest, minima, minimum } from "./factorization.js";
 import { FARTHEST, View, isView } from "./view.js";
 
 const STEPS = 16384;
@@ -230,39 +231,6 @@ function drawPlane(plane, theme, { geometry, maths, p, start, h, orbit, limit, k
     plane.points([limit[0]], [limit[1]], { colour: theme.regimes[BRANCHES[kind]], radius: 5.5 });
   }
   plane.inside(() => plane.handle(...start, theme.foreground));
-}
-
-// Points of the ellipse where the level is zero: it is even, so on every ray two of its values tell where.
-function ellipse(level, p) {
-  const least = level([0, 0], p);
-  return Array.from({ length: 241 }, (_, k) => {
-    const ray = [Math.cos((k * Math.PI) / 120), Math.sin((k * Math.PI) / 120)];
-    const far = Math.sqrt(-least / (level(ray, p) - least));
-    return ray.map((part) => far * part);
-  });
-}
-
-// A point of the hyperbola xy = μ, the balanced one where `lean` is 0.
-function minimum(sign, { mu }, lean) {
-  const root = sign * Math.sqrt(mu);
-  return [root * Math.exp(lean), root / Math.exp(lean)];
-}
-
-// A piece of one branch; nothing where the lean is none.
-function minima(sign, p, lean) {
-  return Array.from({ length: lean === undefined ? 0 : 241 }, (_, k) => minimum(sign, p, (lean * (k - 120)) / 120));
-}
-
-// The largest lean for which something holds that holds for all smaller ones.
-function farthest(holds) {
-  if (!holds(0)) return undefined;
-  let [low, high] = [0, 20];
-  for (let k = 0; k < 50; k++) {
-    const middle = (low + high) / 2;
-    if (holds(middle)) low = middle;
-    else high = middle;
-  }
-  return low;
 }
 
 // The arc of x² − y² = constant from the start to the limit of gradient flow.

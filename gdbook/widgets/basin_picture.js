@@ -23,7 +23,7 @@ export function basinColours(targets) {
 }
 
 export class BasinPicture {
-  // `address` is that of the loop, which is also imported as `loop`; `shader` is what a graphics processor needs;
+  // `address` is that of the loop, which is also imported as `loop`; `shader` is what a graphics processor needs, if it is to draw;
   // `targets` is how many there are.
   constructor({ address, loop, shader, rules, size, timings, changed, targets = 0 }) {
     Object.assign(this, { loop, shader, rules, size, timings, changed, targets });
@@ -90,7 +90,7 @@ export class BasinPicture {
     this.moving = false;
     this.changed();
     // not before the page has its first picture: a graphics processor takes its time to wake up
-    this.gpu ??= new BasinShader(this.shader, this.rules, this.size, () => this.changed());
+    if (this.shader) this.gpu ??= new BasinShader(this.shader, this.rules, this.size, () => this.changed());
   }
 
   add(piece) {

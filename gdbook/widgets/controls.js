@@ -2,10 +2,13 @@
 
 import { Plot, Theme, clamp, format } from "./drawing.js";
 
+const LONGEST_ADDRESS = 6000; // characters that are looked at
+
 // A figure is a Frame with plots and controls. Its state is the model's traits named in `limits`, each a number
 // between two limits or a list of such numbers: { learning_rate: [0, 2.5], start: [[-2, 2], [-1, 1]] }. A third limit 1
-// asks for whole numbers. Everything that changes the state goes through `set`, and every change, from wherever
-// it comes, ends in one call of `draw` in the next animation frame.
+// asks for whole numbers, and a single number in the place of limits is the greatest length of a text. Everything that
+// changes the state goes through `set`, and every change, from wherever it comes, ends in one call of `draw` in the next
+// animation frame.
 export class Frame {
   constructor({ model, el }, name, limits, accept = () => true) {
     this.model = model;
@@ -204,9 +207,16 @@ export class Frame {
     if (!this.figure?.id) return;
     this.key = `#${this.figure.id}?`;
     if (!location.hash.startsWith(this.key)) return;
-    const given = new URLSearchParams(location.hash.slice(this.key.length, 2000));
+    const shared = location.hash.slice(this.key.length, LONGEST_ADDRESS);
+    const given = new URLSearchParams(shared.replaceAll("+", "%2B")); // a plus is a plus there, and no blank
     const changes = {};
     for (const name of this.names) {
+      const longest = this.limits[name];
+      if (typeof longest === "number") {
+        // one character more than is allowed: who reads it can see that it is too long
+        if (given.has(name)) changes[name] = given.get(name).slice(0, longest + 1);
+        continue;
+      }
       const several = Array.isArray(this.get(name));
       const limits = several ? this.limits[name] : [this.limits[name]];
       const numbers = (given.get(name) ?? "").split(",").map((text) => (text.trim() ? Number(text) : NaN));
@@ -219,11 +229,14 @@ export class Frame {
   writeAddress() {
     if (!this.key) return;
     clearTimeout(this.writing);
-    this.writing = setTimeout(() => {
-      const written = (value) => [value].flat().map(short).join(",");
-      const pairs = Object.entries(this.state()).map(([name, value]) => `${name}=${written(value)}`);
-      history.replaceState(history.state, "", this.key + pairs.join("&"));
-    }, 300);
+    this.writing = setTimeout(() => history.replaceState(history.state, "", this.address), 300);
+  }
+
+  // The state as it stands in the page's address.
+  get address() {
+    const written = (value) => [value].flat().map(short).map(encodeURIComponent).join(",");
+    const pairs = Object.entries(this.state()).map(([name, value]) => `${name}=${written(value)}`);
+    return this.key + pairs.join("&");
   }
 
   remove() {
@@ -234,8 +247,9 @@ export class Frame {
 }
 
 // Twelve digits: what a figure shows and what its address says are the same numbers, which chaos would tell apart.
-function short(number) {
-  return Number(number.toPrecision(12));
+// A text stays as it is.
+function short(value) {
+  return typeof value === "string" ? value : Number(value.toPrecision(12));
 }
 
 // Whether something typed or shared is a number that a slider could show. NaN is between nothing.
@@ -248,6 +262,6 @@ export function unit([low, high]) {
   return 10 ** Math.floor(Math.log10((high - low) / 100) + 1e-9);
 }
 
-function element(tag, properties = {}) {
+export function element(tag, properties = {}) {
   return Object.assign(document.createElement(tag), properties);
 }

@@ -175,7 +175,7 @@ function sideOf(curve, [x, y]) {
   return near.every((value) => value > 0) ? "outside" : "on";
 }
 
-function orbitInPlane(step, start, h, p, steps) {
+export function orbitInPlane(step, start, h, p, steps) {
   const orbit = [start];
   for (let k = 0; k < steps; k++) {
     const next = step(orbit[k], h, p, [0, 0]);
@@ -213,7 +213,7 @@ function lowestValue({ value, gradient }, p, [x0, x1, y0, y1]) {
 }
 
 // The two eigenvalues of a symmetric matrix, in rising order.
-function eigenvalues([a, b, , d]) {
+export function eigenvalues([a, b, , d]) {
   const [middle, apart] = [(a + d) / 2, Math.hypot((a - d) / 2, b)];
   return [middle - apart, middle + apart];
 }
@@ -230,7 +230,7 @@ function quoted(name) {
   return name === undefined ? "none of the targets" : `“${name}”`;
 }
 
-function words({ label, step, period }, h, start, formula, p, places, end, reached) {
+export function words({ label, step, period }, h, start, formula, p, places, end, reached) {
   const from = `From (${start.map((x) => format(x, 2)).join(", ")})${places && `${places},`} at h = ${short(h)}`;
   if (label === "diverged") return `${from}: diverges, beyond 10⁶ at step ${step}.`;
   if (label === "periodic") return `${from}: periodic, a cycle of ${period} points.`;

@@ -82,10 +82,11 @@ function lyapunovExponent({ hessian }, parameters, orbit, h) {
   return sum / late.length;
 }
 
-// "h = 1.50 is between 1/L = 1.00 and 2/L = 2.00"
+// "h = 1.50 is between 1/L = 1.00 and 2/L = 2.00", or "h = 1.50" where there is no L
 export function place(h, sharpness) {
   const [one, two] = [1 / sharpness, 2 / sharpness];
   const [rate, first, second] = [`h = ${short(h)}`, `1/L = ${short(one)}`, `2/L = ${short(two)}`];
+  if (!(sharpness > 0)) return rate;
   if (Math.abs(h / two - 1) < 1e-9) return `${rate} is exactly ${second.slice(0, 3)}`;
   if (Math.abs(h / one - 1) < 1e-9) return `${rate} is exactly ${first.slice(0, 3)}`;
   if (h < one) return `${rate} is below ${first}`;
