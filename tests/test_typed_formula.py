@@ -66,6 +66,7 @@ FORMULAS = [
     "sqrt(x) y + sqrt(1+y^2)",
     "tanh(x)cosh(y) - sinh(x y)/3",
     "atan(x) + tan(x)/5 + atan(xy)",
+    "asin(x/2) y + acos(xy/3)",
     "sin(pi x)cos(2πy) - cos(x)^3",
     "e^(-x^2-y^2/2)",
     "2^x + 3^-(x y) + e^x",
@@ -94,6 +95,17 @@ def test_values_and_derivatives_are_the_packages(text, answers):
             found[form], theirs, rtol=1e-12, atol=1e-13 * scale, err_msg=form
         )
         assert np.isfinite(theirs).sum() > 10
+
+
+def test_every_function_that_the_page_lists_can_be_read(answers):
+    page = (Path(gd.__file__).parents[1] / "chapters" / "your-own-objective.md").read_text("utf-8")
+    listed = re.search(r"\| write \| for \|\n(.*?)\n\n", page, re.S)[1]
+    names = [
+        name for row in re.findall(r"^\| `([a-z ]{8,})`", listed, re.M) for name in row.split()
+    ]
+    assert len(names) > 12
+    for found in answers([f"{name}(x/3)" for name in names], [[0.5]]):
+        assert np.isclose(found["value"], objective_of(found).value([[0.5]]), rtol=1e-14)
 
 
 @pytest.mark.parametrize("exponent", [*range(-9, 10), 31, 32, 63, 64, -64])

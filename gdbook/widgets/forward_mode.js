@@ -24,6 +24,8 @@ export const rules = {
   sinh: (u, _, v = Math.sinh(u)) => set(v, Math.cosh(u), v),
   cosh: (u, _, v = Math.cosh(u)) => set(v, Math.sinh(u), v),
   tanh: (u, _, v = Math.tanh(u)) => set(v, 1 - v * v, -2 * v * (1 - v * v)),
+  asin: (u, _, s = 1 - u * u) => set(Math.asin(u), 1 / Math.sqrt(s), u / s / Math.sqrt(s)),
+  acos: (u, _, s = 1 - u * u) => set(Math.acos(u), -1 / Math.sqrt(s), -u / s / Math.sqrt(s)),
   atan: (u, _, s = 1 + u * u) => set(Math.atan(u), 1 / s, (-2 * u) / s / s),
   abs: (u) => (u > 0 ? set(u, 1, 0) : u === 0 ? set(0, 0, 0) : set(-u, -1, 0)), // creases and ties as in objective.py
   sign: (u) => set(u > 0 ? 1 : u < 0 ? -1 : 0, 0, 0),
