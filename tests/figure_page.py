@@ -99,6 +99,28 @@ def work_meter(page):
     return worked
 
 
+def times_of_wishes(page, name, values):
+    """Milliseconds of each first look and each whole answer, and of the last drawings.
+
+    A trait is set to one value after the other, and each time the whole answer is waited for.
+    """
+    return page.evaluate(
+        """async ([name, values]) => {
+          const { timings } = document.querySelector("[data-live]").liveFigure;
+          const [full, coarse] = [[], []];
+          for (const value of values) {
+            model.set(name, value);
+            do await new Promise((r) => setTimeout(r, 30));
+            while (timings.full === undefined);
+            full.push(timings.full);
+            coarse.push(timings.coarse);
+          }
+          return { full, coarse, redraw: timings.redraw.slice(-20) };
+        }""",
+        [name, values],
+    )
+
+
 def swipe_up(page, touch, x, y):
     """A finger that goes up from a place until the page has scrolled."""
     touch("touchStart", (x, y))

@@ -17,6 +17,7 @@ from tests.figure_page import (
     state_after_many_wishes,
     status,
     swipe_up,
+    times_of_wishes,
     work_meter,
 )
 
@@ -428,20 +429,8 @@ def test_input_never_waits(show):
     page.wait_for_function(DONE)
     worked = work_meter(page)
     before = worked()
-    result = page.evaluate(
-        """async () => {
-          const { timings } = document.querySelector("[data-live]").liveFigure;
-          const [full, coarse] = [[], []];
-          for (let i = 0; i < 10; i++) {
-            model.set("start", [4 - 0.3 * i, 0.5 + 0.2 * i]);
-            do await new Promise((r) => setTimeout(r, 30));
-            while (timings.full === undefined);
-            full.push(timings.full);
-            coarse.push(timings.coarse);
-          }
-          return { full, coarse, redraw: timings.redraw.slice(-20) };
-        }"""
-    )
+    values = [[4 - 0.3 * i, 0.5 + 0.2 * i] for i in range(10)]
+    result = times_of_wishes(page, "start", values)
     result["main thread"] = (worked() - before) / 10
     print(json.dumps(result))
     # Computing time, which a busy machine does not change: all that the page's own thread does for

@@ -8,7 +8,7 @@ import pytest
 
 import gdbook as gd
 from gdbook.networks import MultilayerPerceptron, NetworkLoss, train
-from gdbook.notebook import table
+from tests.chapter_cells import cells, names_of_a_chapter
 
 jax = pytest.importorskip("jax")  # no wheel for Macs with Intel processors
 
@@ -29,12 +29,6 @@ def digits():
     return images, network, network.initial(np.random.default_rng(1))
 
 
-def cells(part):
-    return re.findall(
-        r"```\{code-cell\} ipython3\n(?:---\n.*?\n---\n|:tags:.*?\n)?(.*?)```", part, re.S
-    )
-
-
 def step_curvature(objective, x, h):
     """c of the proposition by Gauss quadrature along the segment."""
     g = objective.gradient(x)
@@ -53,11 +47,7 @@ def rises(run):
 
 @pytest.mark.usefixtures("mnist")
 def test_a_thousand_images_of_mnist(text, monkeypatch):
-    import matplotlib.pyplot as plt
-
-    plt.switch_backend("Agg")
-    monkeypatch.setattr(plt, "show", lambda: plt.close("all"))
-    names = {"np": np, "plt": plt, "gd": gd, "colour": gd.plots.colour, "table": table}
+    names = names_of_a_chapter(monkeypatch)
     exec(next(cell for cell in cells(text) if "def at_the_edge" in cell).split("\n\n")[0], names)
     section = text.partition("(sec-edge-net-source)=")[2].partition("\n(sec-")[0]
     assert len(cells(section)) == 4

@@ -1,6 +1,5 @@
 """What the chapter on impossibility says of networks: more starts, exact statements, MNIST."""
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +7,7 @@ import pytest
 
 import gdbook as gd
 from gdbook.networks import MultilayerPerceptron, NetworkLoss, ensemble
-from gdbook.notebook import table
+from tests.chapter_cells import cells, names_of_a_chapter
 
 jax = pytest.importorskip("jax")  # no wheel for Macs with Intel processors
 
@@ -33,21 +32,14 @@ def problem(hidden, features, targets, number, precision="single", loss="squared
 
 @pytest.mark.usefixtures("mnist")
 def test_the_sections_on_networks_on_mnist(monkeypatch):
-    import matplotlib.pyplot as plt
-
-    plt.switch_backend("Agg")
-    monkeypatch.setattr(plt, "show", lambda: plt.close("all"))
     text = CHAPTER.read_text(encoding="utf-8")
     first, _, last = text.partition("(sec-impossible-networks)=")[2].partition(
         "(sec-impossible-batches)="
     )
     last = last.partition("\n## ")[2].partition("\n## ")[0]
-    pattern = r"```\{code-cell\} ipython3\n(?:---\n.*?\n---\n|:tags:.*?\n)?(.*?)```"
-    cells = re.findall(pattern, first + last, re.S)
-    assert len(cells) > 20
-    names = {"np": np, "plt": plt, "gd": gd, "colour": gd.plots.colour, "table": table}
-    names |= {"glue": lambda name, value: None}
-    for cell in cells:
+    found, names = cells(first + last), names_of_a_chapter(monkeypatch)
+    assert len(found) > 20
+    for cell in found:
         exec(cell, names)
     assert names["on_mnist"] and names["ten"].features.shape == (10, 784)
 

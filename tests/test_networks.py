@@ -4,7 +4,6 @@ import itertools
 import math
 import os
 import pickle
-import re
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ import gdbook as gd
 from gdbook import lanczos
 from gdbook.lanczos import leading, random_block
 from gdbook.networks import MultilayerPerceptron, NetworkLoss, central_flow, ensemble, train
-from gdbook.notebook import table
+from tests.chapter_cells import cells, names_of_a_chapter
 
 jax = pytest.importorskip("jax")  # no wheel for Macs with Intel processors
 
@@ -702,19 +701,11 @@ def test_points_beyond_single_precision_diverge():
 
 @pytest.mark.usefixtures("mnist")
 def test_the_section_of_the_chapter_on_mnist(monkeypatch):
-    import matplotlib.pyplot as plt
-
-    plt.switch_backend("Agg")
-    monkeypatch.setattr(plt, "show", lambda: plt.close("all"))
     text = (ROOT / "chapters" / "escaping-sharp-minima.md").read_text(encoding="utf-8")
     section = text.partition("(sec-escape-network)=")[2].partition("\n## A network")[2]
     section = section.partition("\n## ")[0]
-    cells = re.findall(
-        r"```\{code-cell\} ipython3\n(?:---\n.*?\n---\n|:tags:.*?\n)?(.*?)```", section, re.S
-    )
-    assert len(cells) > 20
-    names = {"np": np, "plt": plt, "gd": gd, "colour": gd.plots.colour}
-    names |= {"glue": lambda name, value: None, "table": table}
-    for cell in cells:
+    found, names = cells(section), names_of_a_chapter(monkeypatch)
+    assert len(found) > 20
+    for cell in found:
         exec(cell, names)
     assert names["on_mnist"] and names["inputs"] == 784

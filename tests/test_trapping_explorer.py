@@ -19,6 +19,7 @@ from tests.figure_page import (
     state_after_many_wishes,
     status,
     swipe_up,
+    times_of_wishes,
     work_meter,
 )
 
@@ -382,20 +383,8 @@ def test_input_never_waits(show):
     page.wait_for_function(DONE)
     worked = work_meter(page)
     before = worked()
-    result = page.evaluate(
-        """async () => {
-          const { timings } = document.querySelector("[data-live]").liveFigure;
-          const [full, coarse] = [[], []];
-          for (let i = 0; i < 10; i++) {
-            model.set("learning_rate", 0.35 + 0.09 * i);
-            do await new Promise((r) => setTimeout(r, 30));
-            while (timings.full === undefined);
-            full.push(timings.full);
-            coarse.push(timings.coarse);
-          }
-          return { full, coarse, redraw: timings.redraw.slice(-20) };
-        }"""
-    )
+    values = [0.35 + 0.09 * i for i in range(10)]
+    result = times_of_wishes(page, "learning_rate", values)
     result["main thread"] = (worked() - before) / 10
     print(json.dumps(result))
     # Computing time, which a busy machine does not change: all that the page's own thread does for
