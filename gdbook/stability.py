@@ -64,9 +64,9 @@ def trapping_share(limits, learning_rate):
     r"""Share of a rectangle from which gradient descent on :math:`\tfrac12(1 - xy)^2` converges.
 
     For :math:`h \le 1` almost every start inside of the `InvariantEllipse` converges to a minimum,
-    and none outside of it [1]_: the share of the area is exact. At :math:`h = 1` the orbits only
-    approach the minima :math:`\pm(1, 1)` like :math:`1/\sqrt k`. Beyond, no minimum is weakly
-    stable, and the starts that converge have measure zero: the share jumps to 0.
+    and almost none outside of it [1]_: the share of the area is exact. At :math:`h = 1` the orbits
+    only approach the minima :math:`\pm(1, 1)` like :math:`1/\sqrt k`. Beyond, no minimum is
+    weakly stable, and the starts that converge have measure zero: the share jumps to 0.
 
     Parameters
     ----------
@@ -222,7 +222,7 @@ class LinearNetwork:
 
     @property
     def is_filling(self):
-        """Whether the products are all matrices: no hidden width is below the first and the last.
+        """Whether the products are all matrices: no width is below the smaller of first and last.
 
         Examples
         --------
@@ -415,17 +415,16 @@ class LinearNetwork:
 
         Notes
         -----
-        The bound is proved, for networks of all widths. With :math:`u = Zv/\|Zv\|`, the residual R
-        in the units of Z, and :math:`A_l, B_l` as in `gradient`, let
-        :math:`y_l = B_l C^{1/2} v` and let :math:`x_l` be :math:`A_l^\top u` without its part in
-        the range of :math:`A_l^\top R`. Changing the layers by :math:`x_l y_l^\top` moves
-        :math:`u^\top W_N \cdots W_1 C^{1/2} v` at the rate :math:`\sum \|x_l\|^2 \|y_l\|^2`,
-        which is the square of the length of the change, and R does not see the second order of the
-        change, for :math:`R^\top A_l x_l = 0`. So the sharpness is at least this sum, and the sum
-        at least :math:`N\prod (\|x_l\|\|y_l\|)^{2/N}`. From
-        :math:`R^\top A_l y_{l+1} = R^\top Z v = 0` follows
-        :math:`\|x_l\|\|y_{l+1}\| \ge u^\top A_l y_{l+1} = \|Zv\|`, and :math:`x_N = u`,
-        :math:`y_1 = C^{1/2} v`. The maximum over v is the minimum over :math:`\beta`, for the pairs
+        The bound is proved, for networks of all widths. Follow a signal v with :math:`Zv \ne 0`
+        through the layers, :math:`q_1 = C^{1/2} v` and :math:`q_{l+1} = W_l q_l`, to
+        :math:`q_{N+1} = Zv`, and let :math:`\gamma_l = \|q_l\|/\|q_{l+1}\|`. Changing the layers by
+        :math:`\gamma_l q_{l+1} q_l^\top/(\|q_{l+1}\| \|q_l\|)` moves
+        :math:`W_N \cdots W_1 C^{1/2} v` at the rate :math:`\sum \gamma_l^2\,Zv`, and the square
+        of the length of the change is :math:`\sum \gamma_l^2`. The second order of the change has
+        columns that are multiples of Zv, to which those of the residual are orthogonal [2]_. So the
+        sharpness is at least
+        :math:`\|Zv\|^2 \sum \gamma_l^2 \ge N \|Zv\|^2 \prod \gamma_l^{2/N}`, for every v, and the
+        quotients telescope. The maximum over v is the minimum over :math:`\beta`, for the pairs
         :math:`(v^\top C v, \|Zv\|^2)` make a convex set, or in two dimensions an ellipse [1]_.
 
         It is the smallest sharpness wherever no residual is left: the layers
@@ -439,6 +438,8 @@ class LinearNetwork:
         ----------
         .. [1] L. Brickman, "On the field of values of a matrix", Proceedings of the American
            Mathematical Society 12 (1961).
+        .. [2] C. Eckart, G. Young, "The approximation of one matrix by another of lower rank",
+           Psychometrika 1 (1936).
 
         Examples
         --------
