@@ -14,9 +14,9 @@ import numpy as np
 import sympy
 from sympy.parsing.sympy_parser import (
     convert_xor,
-    parse_expr,
     rationalize,
     standard_transformations,
+    stringify_expr,
 )
 
 from gdbook import arguments, source
@@ -45,6 +45,8 @@ _PARTS = (
 )
 # SymPy computes powers of numbers exactly: far beyond this, with nested ones, it does not end.
 _LARGEST_EXPONENT = 1000
+_LONGEST_NUMBER = 14_000  # bits, of numerator and denominator; Python prints little more
+_DEEPEST_POWERS = 100
 
 
 @runtime_checkable
@@ -539,32 +541,65 @@ def _parsed(text, symbols):
         **{"abs": sympy.Abs, "max": sympy.Max, "min": sympy.Min, "pi": sympy.pi, "E": sympy.E},
         "__builtins__": {},
     }
+    known |= {"exp": _exp, "_power": _power}
+    steps = (*standard_transformations, convert_xor, rationalize)
     try:
         _refuse_unreadable(text)
-        return parse_expr(
-            text,
-            local_dict=dict(symbols),
-            global_dict=known,
-            transformations=(*standard_transformations, convert_xor, rationalize),
-        )
+        code = ast.parse(stringify_expr(text, dict(symbols), known, steps), mode="eval")
+        code = ast.fix_missing_locations(_PowersAsCalls().visit(code))
+        return eval(compile(code, "<formula>", "eval"), known, dict(symbols))
     except Exception as error:
         raise ValueError(f"expression {text!r} cannot be read as a formula: {error}") from error
+
+
+class _PowersAsCalls(ast.NodeTransformer):
+    """Exponents may be numbers only when SymPy has computed them: 2**max(10**9, x - x)."""
+
+    def visit_BinOp(self, node):
+        self.generic_visit(node)
+        if not isinstance(node.op, ast.Pow):
+            return node
+        return ast.Call(ast.Name("_power", ast.Load()), [node.left, node.right], [])
+
+
+def _power(base, exponent):
+    """A power, unless it makes a number that is too long."""
+    if base == sympy.E:
+        return _exp(exponent)
+    bits = [
+        max(number.p, -number.p, number.q).bit_length() for number in base.atoms(sympy.Rational)
+    ]
+    if max(bits, default=1) * abs(exponent.as_coeff_Add()[0]) > _LONGEST_NUMBER:
+        raise ValueError("a power makes a number of too many digits")
+    return base**exponent
+
+
+def _exp(exponent):
+    """The exponential function, unless SymPy makes a long number of it: exp(10**9*log(2))."""
+    numbers = exponent.atoms(sympy.Rational) if exponent.has(sympy.log) else ()
+    if any(abs(number) > _LARGEST_EXPONENT for number in numbers):
+        raise ValueError(f"beside log, numbers in exp go up to {_LARGEST_EXPONENT}")
+    return sympy.exp(exponent)
 
 
 def _refuse_unreadable(text):
     """Refuse what is no formula, which SymPy would run, and numbers that it would not end with."""
     text = f"({text.replace('^', '**')})"
-    values, nested = {}, {}  # of numbers; products of exponents
+    values, nested, depth = {}, {}, {}  # of numbers; products of exponents; powers in powers
     for node in reversed(list(ast.walk(ast.parse(text, mode="eval")))):  # parts before the whole
         if not isinstance(node, _PARTS) or isinstance(getattr(node, "value", None), str | bytes):
             part = ast.get_source_segment(text, node) or type(node).__name__
             raise ValueError(f"{part} has no place in a formula")
         nested[node] = max((nested[part] for part in ast.iter_child_nodes(node)), default=1)
         values[node] = _number(node, values)
-        if isinstance(node, ast.Constant):
-            power = ast.get_source_segment(text, node).lower().partition("e")[2]
-            nested[node] = abs(int(power or 1)) if isinstance(node.value, float) else 1
-        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
+        power = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow)
+        depth[node] = power + max((depth[part] for part in ast.iter_child_nodes(node)), default=0)
+        if depth[node] > _DEEPEST_POWERS:
+            raise ValueError(f"powers nest deeper than {_DEEPEST_POWERS}")
+        if isinstance(node, ast.Constant) and isinstance(node.value, float):
+            digits = ast.get_source_segment(text, node).lower().partition("e")[2]
+            nested[node] = abs(int(digits or 1))
+        elif power:
             nested[node] = max(nested[node], nested[node.left] * abs(values[node.right] or 1))
         if not nested[node] <= _LARGEST_EXPONENT:
             raise ValueError(f"exponents, nested ones multiplied, go up to {_LARGEST_EXPONENT}")

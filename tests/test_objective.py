@@ -318,3 +318,22 @@ def test_numbers_that_would_never_end_are_refused(text):
 def test_what_is_python_but_no_formula_is_not_run(text):
     with pytest.raises(ValueError, match=r"cannot be read as a formula: .* has no place"):
         gd.Objective(text, "x")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x + 2**Abs(9999999999)",
+        "x + 2**max(99999999999, 1)",
+        "x*2**(x - x + 99999999999)",
+        "x + 2**sqrt(10**22)",
+        "x + Integer(9)**Integer(9)**Integer(9)",
+        "x + 2**(99999999999*pi/pi)",
+        "x + exp(log(2)*99999999999)",
+        "x + E**(log(3)*9999999999)",
+        "**".join(400 * "x"),
+    ],
+)
+def test_numbers_that_sympy_would_not_end_with_are_refused(text):
+    with pytest.raises(ValueError, match=r"too many digits|go up to|nest deeper"):
+        gd.Objective(text, "x")

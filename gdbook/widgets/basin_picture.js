@@ -10,7 +10,7 @@ export const LABEL_COLOURS = { converged: "stable", diverged: "diverged", period
 const LABELS = Object.keys(LABEL_COLOURS); // in the order of the worker's numbers
 const FADING = 200; // shades from the first step to the last, however many steps there are
 export const STRENGTHS = { outcomes: [0.2, 0.4], targets: [0.4, 0.3] }; // of colours: at the last step, and more at the first
-const COARSE = [20, 40, 80]; // sides of the picture that is computed within the frame
+const COARSE = [8, 20, 40, 80]; // sides of the picture that is computed within the frame
 const BUDGET = 2; // milliseconds for it
 const MIDDLE = 160;
 const REST = 150; // milliseconds without a new wish
@@ -29,7 +29,7 @@ export class BasinPicture {
     Object.assign(this, { loop, shader, rules, size, timings, changed, targets });
     this.colours = basinColours(targets);
     this.strengths = targets ? STRENGTHS.targets : STRENGTHS.outcomes;
-    this.coarse = 1;
+    this.coarse = 2;
     const answers = { receive: (piece) => this.receive(piece), finished: () => this.finish() };
     this.workers = new Workers(address, timings, answers);
     this.canvas = document.createElement("canvas");

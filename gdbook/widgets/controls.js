@@ -30,6 +30,7 @@ export class Frame {
     this.timings = { redraw: [] };
     this.draw = () => {};
     this.report = () => ({});
+    this.arrived = () => {};
     this.root.liveFigure = {
       state: () => ({ ...this.state(), ...this.report() }),
       timings: this.timings,
@@ -45,6 +46,13 @@ export class Frame {
     this.keyHandlers = new Map();
     this.listenToKeys();
     this.readAddress(el);
+    const follow = () => {
+      this.readAddress(el);
+      this.arrived();
+      this.request();
+    };
+    window.addEventListener("hashchange", follow); // a shared address, opened where the page is open already
+    this.removals.push(() => window.removeEventListener("hashchange", follow));
   }
 
   state() {

@@ -27,13 +27,14 @@ export const rules = {
   asin: (u, _, s = 1 - u * u) => set(Math.asin(u), 1 / Math.sqrt(s), u / s / Math.sqrt(s)),
   acos: (u, _, s = 1 - u * u) => set(Math.acos(u), -1 / Math.sqrt(s), -u / s / Math.sqrt(s)),
   atan: (u, _, s = 1 + u * u) => set(Math.atan(u), 1 / s, (-2 * u) / s / s),
-  abs: (u) => (u > 0 ? set(u, 1, 0) : u === 0 ? set(0, 0, 0) : set(-u, -1, 0)), // creases and ties as in objective.py
+  abs: (u) => (u > 0 ? set(u, 1, 0) : u === 0 ? set(0, 0, 0) : set(-u, -1, 0)), // creases as in objective.py
   sign: (u) => set(u > 0 ? 1 : u < 0 ? -1 : 0, 0, 0),
   max: (u, w) => (u > w ? set(u, 1, 0) : set(w, 0, 0, 1)),
   min: (u, w) => (u < w ? set(u, 1, 0) : set(w, 0, 0, 1)),
 };
 const table = Object.values(rules);
 const codes = new Map(Object.keys(rules).map((name, code) => [name, code]));
+const POWER = codes.get("^");
 
 // The members of a module that Python generates, for node r of one or two variables. The arrays of values and derivatives are
 // the same for every call.
@@ -41,6 +42,7 @@ export function compiled(nodes, r, two) {
   const code = Int32Array.from(nodes.flatMap(({ rule, a, b, on }, i) => (rule ? [codes.get(rule), a, b, on, i] : [])));
   const [V, X, Y, XX, XY, YY] = Array.from({ length: 6 }, () => new Float64Array(nodes.length));
   nodes.forEach(({ value = 0 }, i) => (V[i] = value));
+  const by = Uint8Array.from(nodes, ({ on }) => on);
   X[0] = Y[1] = 1;
 
   function run(x, second) {
@@ -56,12 +58,17 @@ export function compiled(nodes, r, two) {
         if (on & 2) Y[s] = p * Y[a] + q * Y[b];
         continue;
       }
-      table[rule](V[a], V[b]);
+      if (rule === POWER && !second) {
+        // most of the time of a formula with powers; the rest is for the second derivatives
+        jet[0] = Math.pow(V[a], V[b]);
+        jet[1] = V[b] * Math.pow(V[a], V[b] - 1);
+        jet[2] = by[b] ? jet[0] * Math.log(V[a]) : 0;
+      } else table[rule](V[a], V[b]);
       const p = jet[1], q = jet[2];
       V[s] = jet[0];
-      // What does not depend on a variable has no derivative, even where the factor is infinite.
-      if (on & 1) X[s] = times(p, X[a]) + times(q, X[b]);
-      if (on & 2) Y[s] = times(p, Y[a]) + times(q, Y[b]);
+      const [f, g] = [by[a], by[b]];
+      if (on & 1) X[s] = along(p, X[a], f & 1, V[s]) + along(q, X[b], g & 1, V[s]);
+      if (on & 2) Y[s] = along(p, Y[a], f & 2, V[s]) + along(q, Y[b], g & 2, V[s]);
       if (!second) continue;
       if (on & 1) XX[s] = times(p, XX[a]) + times(q, XX[b]) + bend(X[a], X[a], X[b], X[b]);
       if (on === 3) XY[s] = times(p, XY[a]) + times(q, XY[b]) + bend(X[a], Y[a], X[b], Y[b]);
@@ -80,5 +87,9 @@ export function compiled(nodes, r, two) {
   };
 }
 
+// What does not depend on a variable has no derivative, even where the factor is infinite; nor has what is level, but where
+// the value is infinite too, as that of 1/x^2 at 0, there is no slope at all.
+const along = (factor, slope, depends, value) =>
+  factor === 0 || !depends || (slope === 0 && Number.isFinite(value)) ? 0 : factor * slope;
 const times = (a, b) => (a === 0 || b === 0 ? 0 : a * b);
 const bend = (f, g, F, G) => times(jet[3], f * g) + times(jet[4], f * G + F * g) + times(jet[5], F * G);

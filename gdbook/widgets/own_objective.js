@@ -50,6 +50,7 @@ export default {
       frame.request();
     };
     const field = new Field(frame, take);
+    frame.arrived = () => field.write(typed.text);
     const main = frame.plot({
       label: "",
       x: { limits: [-1, 1], label: "x" },
@@ -223,6 +224,7 @@ class Field {
     label.append(element("span", { textContent: "f =" }));
     this.input = label.appendChild(element("input", { type: "text", spellcheck: false, autocomplete: "off" }));
     this.input.setAttribute("autocapitalize", "off");
+    this.input.setAttribute("autocorrect", "off"); // Safari
     this.input.setAttribute("aria-label", "Formula, f(x) or f(x, y)");
     this.input.setAttribute("aria-describedby", fault);
     this.input.addEventListener("input", () => take(this.input.value));
@@ -241,11 +243,12 @@ class Field {
     choice.append(...["Examples", ...EXAMPLES.map(([name]) => name)].map((name) => element("option", { textContent: name })));
     choice.addEventListener("change", () => {
       const [, formula, settings] = EXAMPLES[choice.selectedIndex - 1] ?? [];
-      choice.selectedIndex = 0;
       if (!formula) return;
       this.input.value = formula;
       take(formula, settings);
     });
+    // not at once: arrow keys go from one example to the next
+    choice.addEventListener("blur", () => (choice.selectedIndex = 0));
   }
 
   write(text) {

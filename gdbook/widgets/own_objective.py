@@ -182,7 +182,7 @@ def objective_of(formula):
         raise ValueError(words) from error
     used = {symbol.name for symbol in objective.expression.free_symbols}
     if not used:
-        raise ValueError(f"formula must contain x, not be the constant {formula!r}")
+        raise ValueError(f"formula must depend on x, which {formula!r} does not")
     return objective if "y" in used else Objective(expression, "x")
 
 
