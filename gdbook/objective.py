@@ -41,7 +41,7 @@ _OPERATIONS = {
 _PARTS = (
     *(ast.Expression, ast.BinOp, ast.UnaryOp, ast.Compare, ast.Call, ast.Tuple, ast.Name, ast.Load),
     *(ast.Constant, *_OPERATIONS, ast.USub, ast.UAdd),
-    *(ast.BitAnd, ast.BitOr, ast.Invert, ast.Lt, ast.LtE, ast.Gt, ast.GtE),
+    *(ast.BitAnd, ast.BitOr, ast.Invert, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Eq),
 )
 # SymPy computes powers of numbers exactly: far beyond this, with nested ones, it does not end.
 _LARGEST_EXPONENT = 1000

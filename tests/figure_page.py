@@ -29,9 +29,16 @@ START = """async ({ state, css, esm, shared }) => {
 }"""
 
 
+# Two frames, or half a minute: a browser that draws none must not hold up all other tests.
+FRAMES = """new Promise((done) => {
+  requestAnimationFrame(() => requestAnimationFrame(done));
+  setTimeout(done, 30000);
+})"""
+
+
 def state(page):
     """State of the figure after it has drawn."""
-    page.evaluate("() => new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r)))")
+    page.evaluate(FRAMES)
     return page.evaluate("document.querySelector('[data-live]').liveFigure.state()")
 
 

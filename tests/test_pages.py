@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.figure_page import FRAMES
+
 ROOT = Path(__file__).resolve().parents[1]
 SITE = ROOT / "_build" / "html"
 NAMES = sorted(path.relative_to(SITE).as_posix() for path in SITE.rglob("*.html"))
@@ -374,9 +376,7 @@ def state(figure):
 
 def drawing(figure):
     """All pixels of a figure, as text."""
-    figure.page.evaluate(
-        "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
-    )
+    figure.page.evaluate(FRAMES)
     return figure.locator("[data-live]").evaluate(
         "(root) => [...root.querySelectorAll('canvas')].map((canvas) => canvas.toDataURL()).join()"
     )
