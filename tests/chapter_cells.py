@@ -7,12 +7,13 @@ import numpy as np
 import gdbook as gd
 from gdbook.notebook import table
 
-CELL = re.compile(r"```\{code-cell\} ipython3\n(?:---\n.*?\n---\n|:tags:.*?\n)?(.*?)```", re.DOTALL)
+CELL = re.compile(r"```\{code-cell\} ipython3\n(.*?)```", re.DOTALL)
+OPTIONS = re.compile(r"\A(---\n.*?\n---\n|:tags:.*?\n)", re.DOTALL)
 
 
 def cells(text):
-    """The code of each cell."""
-    return CELL.findall(text)
+    """The code of each cell, without its options."""
+    return [OPTIONS.sub("", cell) for cell in CELL.findall(text)]
 
 
 def names_of_a_chapter(monkeypatch):

@@ -1,10 +1,21 @@
 """A live figure alone on a page, as Jupyter gives it: what its browser tests share."""
 
 ADDRESS = "http://figures.test/"
-PAGE = """<!doctype html>
+# Two frames, or half a minute: a browser that draws none must not hold up all other tests.
+FRAMES = """new Promise((done) => {
+  requestAnimationFrame(() => requestAnimationFrame(done));
+  setTimeout(done, 30000);
+})"""
+
+PAGE = (
+    """<!doctype html>
 <html lang="en" data-theme="light"><head><title>Figures</title><link rel="icon" href="data:,">
 <style>body, figure { margin: 0 !important }</style></head><body>
-<figure id="live-1"><main id="here"></main></figure></body></html>"""
+<figure id="live-1"><main id="here"></main></figure>
+<script>const twoFrames = () => """
+    + FRAMES
+    + "</script></body></html>"
+)
 
 # A model with anywidget's interface; the figure's clean-up function stays at hand.
 START = """async ({ state, css, esm, shared }) => {
@@ -29,16 +40,9 @@ START = """async ({ state, css, esm, shared }) => {
 }"""
 
 
-# Two frames, or half a minute: a browser that draws none must not hold up all other tests.
-FRAMES = """new Promise((done) => {
-  requestAnimationFrame(() => requestAnimationFrame(done));
-  setTimeout(done, 30000);
-})"""
-
-
 def state(page):
     """State of the figure after it has drawn."""
-    page.evaluate(FRAMES)
+    page.evaluate("twoFrames()")
     return page.evaluate("document.querySelector('[data-live]').liveFigure.state()")
 
 

@@ -404,7 +404,7 @@ def test_a_coarse_curve_stands_in_the_frame_of_the_new_start(show):
     first = page.evaluate(
         """async () => {
           model.set("start", [3, 2]);
-          await new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r)));
+          await twoFrames();
           const { liveFigure } = document.querySelector("[data-live]");
           return [liveFigure.state(), liveFigure.timings.full ?? null];
         }"""

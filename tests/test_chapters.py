@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.chapter_cells import CELL
+
 ROOT = Path(__file__).parent.parent
 PARTS = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))["parts"]
 CHAPTERS = [page["file"] for part in PARTS if part.get("numbered") for page in part["chapters"]]
-CELL = re.compile(r"```\{code-cell\} ipython3\n(.*?)```", flags=re.S)
 
 # For each chapter: words a minute, the fewer the more is proved, and the number of cells that draw.
 EXPECTED = {

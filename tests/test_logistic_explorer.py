@@ -449,7 +449,7 @@ def test_work_on_many_digits_leaves_the_page_free(show):
           for (let i = 0; i < turns; i++) {
             model.set("learning_rate", 60 + 10 * i);
             const asked = performance.now();
-            await new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r)));
+            await twoFrames();
             waits.push(performance.now() - asked);
           }
           return { waits, redraw: timings.redraw.slice(-10), done: timings.full !== undefined };

@@ -14,6 +14,7 @@ from scipy.linalg import solve_discrete_lyapunov
 from scipy.special import j0, jv
 
 import gdbook as gd
+from tests.chapter_cells import CELL
 
 CHAPTER = Path(__file__).parent.parent / "chapters" / "multiscale-chaos.md"
 
@@ -324,9 +325,8 @@ def test_no_chaos_of_the_network_at_small_learning_rates(rate):
 
 
 def test_no_visible_cell_leans_on_a_hidden_one(text):
-    cells = re.findall(r"```\{code-cell\} ipython3\n(.*?)```", text, flags=re.S)
     known = set(dir(builtins))
-    for number, cell in enumerate(cells):
+    for number, cell in enumerate(CELL.findall(text)):
         if number and "remove-cell" in cell:
             continue
         code = re.sub(r"^---\n.*?\n---\n|^:tags:.*?$|^%.*?$", "", cell, flags=re.S | re.M)

@@ -488,7 +488,7 @@ def test_input_never_waits_and_a_frame_is_drawn_in_time(show):
           for (let i = 0; i < 10; i++) {
             model.set("learning_rate", 0.2 + 0.01 * i);
             const asked = performance.now();
-            await new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r)));
+            await twoFrames();
             waits.push(performance.now() - asked);
           }
           return { waits, redraw: timings.redraw.slice(-20) };
@@ -500,7 +500,7 @@ def test_input_never_waits_and_a_frame_is_drawn_in_time(show):
         """async (turns) => {
           for (let i = 0; i < turns; i++) {
             model.set("shown", 0.5 + 0.01 * i);
-            await new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r)));
+            await twoFrames();
           }
         }""",
         turns,

@@ -274,7 +274,7 @@ def test_a_first_look_stands_in_the_frame_of_the_new_rate(show):
     found = page.evaluate(
         """async () => {
           model.set("learning_rate", 0.9);
-          await new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r)));
+          await twoFrames();
           const { liveFigure } = document.querySelector("[data-live]");
           const words = document.querySelector("[data-status]").innerText;
           return { ...liveFigure.state(), words };
