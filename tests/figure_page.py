@@ -42,7 +42,7 @@ START = """async ({ state, css, esm, shared }) => {
 
 def state(page):
     """State of the figure after it has drawn."""
-    page.evaluate("twoFrames()")
+    page.evaluate(FRAMES)
     return page.evaluate("document.querySelector('[data-live]').liveFigure.state()")
 
 
